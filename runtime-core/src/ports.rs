@@ -1,0 +1,99 @@
+//! The ports: what the core needs from the outside, as traits that adapters implement.
+//!
+//! None of them reads a clock for the core: time is an argument.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::alert::Alert;
+use crate::container::Container;
+use crate::event::SensorItem;
+use crate::id::Sha256Digest;
+use crate::policy::PolicySnapshot;
+use crate::time::Timestamp;
+
+/// Any error of an adapter.
+pub type PortError = Box<dyn Error + Send + Sync>;
+
+/// Where events come from.
+pub trait EventSource {
+    /// Waits up to `timeout` for something to happen, hands every item that is there to `each` in order,
+    /// and returns how many there were.
+    fn poll(&mut self, timeout: Duration, each: &mut dyn FnMut(SensorItem)) -> Result<usize, PortError>;
+}
+
+/// Where policies and rules come from.
+pub trait PolicySource {
+    /// Everything that is there now. Parts that are wrong are listed in it as problems; an error means that
+    /// nothing could be read at all, and that what was in force stays in force.
+    fn load(&mut self) -> Result<PolicySnapshot, PortError>;
+
+    /// Whether there may be something new since the last [`load`](Self::load).
+    fn changed(&mut self) -> bool;
+}
+
+/// Where alerts go.
+pub trait AlertSink {
+    /// Delivers one alert, or takes it over for delivery.
+    fn deliver(&mut self, alert: &Alert) -> Result<(), PortError>;
+}
+
+/// Whoever carries responses out.
+pub trait Responder {
+    /// Kills the container whole: when this returns [`KillOutcome::Killed`], no process of it is left.
+    fn kill(&mut self, container: &Container) -> KillOutcome;
+}
+
+/// What came of a kill.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KillOutcome {
+    /// No process of the container is left.
+    Killed(KillReport),
+    /// The container is protected, so that nothing was done; the text says by what.
+    Protected(String),
+    /// It could not be done, or not wholly; the text says why.
+    Failed(String),
+}
+
+/// How a kill went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KillReport {
+    /// How many processes were killed, where that was counted.
+    pub processes: Option<u32>,
+    /// How long it took until nothing was left.
+    pub took: Duration,
+}
+
+/// What a reputation service says of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reputation {
+    /// Known to be malicious.
+    Malicious,
+    /// Known to be benign.
+    Benign,
+    /// Not known.
+    Unknown,
+}
+
+impl fmt::Display for Reputation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malicious => "malicious",
+            Self::Benign => "benign",
+            Self::Unknown => "unknown",
+        })
+    }
+}
+
+/// Somebody who knows files by their digest.
+#[async_trait]
+pub trait ReputationService: Send + Sync {
+    /// A short name for logs and alerts.
+    fn name(&self) -> &str;
+
+    /// What is known of the content with this digest at the time `now`.
+    async fn reputation(&self, digest: &Sha256Digest, now: Timestamp) -> Result<Reputation, PortError>;
+}

@@ -1,0 +1,1 @@
+//! The pure engines of Podwarden behind one trait: signatures in the Falco rule language.

@@ -1,0 +1,1 @@
+//! Real containers and workloads.
