@@ -3,13 +3,15 @@
 //! Serialised with serde an [`Alert`] is one JSON object as `schema/alert.schema.json` describes it. Keys may
 //! be added in later versions; none is renamed or taken away. What is not known is `null`.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use uuid::{NoContext, Uuid};
 
-use crate::container::{Container, PodGroup, PodRef};
+use crate::container::{Container, PodGroup, PodGroupKind, PodRef};
 use crate::event::{Activity, Event, Origin};
 use crate::finding::{EngineKind, Finding, Severity};
-use crate::id::{ContainerId, Pid, Sha256Digest};
+use crate::id::{ContainerId, Pid, PodUid, Sha256Digest};
 use crate::process::{Ancestor, Process, ProcessIdentity};
 use crate::raw::RawString;
 use crate::time::Timestamp;
@@ -51,7 +53,7 @@ pub struct Alert {
     pub process: AlertProcess,
     /// What was done by the process.
     pub activity: AlertActivity,
-    /// How many times it happened, this one included.
+    /// How many occurrences this alert tells of: 1, or on a closing line the repeats after the first one.
     pub count: u64,
     /// The first alert of a series that this one closes.
     pub repeat_of: Option<Uuid>,
@@ -69,6 +71,17 @@ pub enum Action {
     Denied,
     /// A response was asked for and could not be carried out.
     Failed,
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Alerted => "alerted",
+            Self::Killed => "killed",
+            Self::Denied => "denied",
+            Self::Failed => "failed",
+        })
+    }
 }
 
 /// The container part of an alert.
@@ -189,15 +202,15 @@ impl Alert {
             id: time_ordered_id(event.time),
             time: event.time,
             engine: finding.engine,
-            rule: finding.rule.id.clone(),
-            title: finding.rule.title.clone(),
+            rule: printable(&finding.rule.id),
+            title: printable(&finding.rule.title),
             severity: finding.severity,
-            tags: finding.rule.tags.clone(),
+            tags: finding.rule.tags.iter().map(|tag| printable(tag)).collect(),
             action,
-            action_detail,
-            node: node.to_owned(),
-            pod_group: container.and_then(|c| c.pod_group.clone()),
-            pod: container.and_then(|c| c.pod.clone()),
+            action_detail: action_detail.as_deref().map(printable),
+            node: printable(node),
+            pod_group: container.and_then(|c| c.pod_group.as_ref()).map(printable_group),
+            pod: container.and_then(|c| c.pod.as_ref()).map(printable_pod),
             container: container.map(AlertContainer::from),
             process: AlertProcess::from(event.process.as_ref()),
             activity: AlertActivity::from(&event.activity),
@@ -223,10 +236,38 @@ impl Alert {
 impl From<&Container> for AlertContainer {
     fn from(container: &Container) -> Self {
         Self {
-            id: container.id.clone(),
-            name: container.name.clone(),
-            image: container.image.clone(),
+            id: ContainerId::new(printable(container.id.as_str())),
+            name: container.name.as_deref().map(printable),
+            image: container.image.as_deref().map(printable),
         }
+    }
+}
+
+/// Names come from whoever made the container or wrote the rule; none of them may reach a terminal as more
+/// than text.
+fn printable(text: &str) -> String {
+    RawString::from(text).to_string()
+}
+
+fn printable_pod(pod: &PodRef) -> PodRef {
+    let PodRef { namespace, name, uid } = pod;
+    PodRef {
+        namespace: printable(namespace),
+        name: printable(name),
+        uid: PodUid::new(printable(uid.as_str())),
+    }
+}
+
+fn printable_group(group: &PodGroup) -> PodGroup {
+    let PodGroup {
+        kind,
+        namespace,
+        name,
+    } = group;
+    PodGroup {
+        kind: PodGroupKind::new(printable(kind.as_str())),
+        namespace: printable(namespace),
+        name: printable(name),
     }
 }
 
@@ -234,4 +275,235 @@ fn time_ordered_id(time: Timestamp) -> Uuid {
     let nanos = time.as_unix_nanos();
     let stamp = uuid::Timestamp::from_unix(NoContext, nanos / 1_000_000_000, (nanos % 1_000_000_000) as u32);
     Uuid::new_v7(stamp)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::event::{Exec, Exit, Outcome, Trust};
+    use crate::finding::{Response, RuleRef};
+    use crate::id::{CgroupId, FileId};
+    use crate::process::{Credentials, InvokedName, Namespaces, Parent, ParentExe};
+    use crate::time::BootTime;
+
+    /// The exec of `path` in a container of which only the id is known.
+    pub(crate) fn mk_event(path: &str) -> Event {
+        let file = FileId { device: 1, inode: 2 };
+        let args = vec![RawString::from(path)];
+        let invoked = InvokedName::Executable(path.as_bytes());
+        let process = Process {
+            pid: Pid(4242),
+            container_pid: Pid(7),
+            start_boot: BootTime::from_nanos(5),
+            start_time: Timestamp::from_unix_nanos(1_795_000_000_000_000_005),
+            exe: path.into(),
+            file,
+            identity: ProcessIdentity::resolve(&path.into(), invoked, &args, b"/"),
+            args,
+            args_truncated: false,
+            args_count: 1,
+            cwd: RawString::default(),
+            comm: "miner".into(),
+            credentials: Credentials::default(),
+            cgroup: CgroupId(9),
+            namespaces: Namespaces::default(),
+            parent: Parent {
+                pid: Pid(4000),
+                start_boot: BootTime::from_nanos(1),
+                exe: ParentExe::Unknown,
+                inferred: true,
+            },
+            ancestors: Vec::new(),
+        };
+        Event {
+            time: Timestamp::from_unix_nanos(1_795_000_000_123_456_789),
+            boot_time: BootTime::from_nanos(10),
+            outcome: Outcome::Done,
+            trust: Trust::Kernel,
+            container: Some(Arc::new(Container::unknown(
+                ContainerId::new("c0ffee"),
+                CgroupId(9),
+            ))),
+            process: Arc::new(process),
+            activity: Activity::Exec(Exec {
+                path: path.into(),
+                file,
+                size: 1024,
+                origin: None,
+                deleted: false,
+                sha256: None,
+                startup: false,
+            }),
+        }
+    }
+
+    pub(crate) fn mk_finding() -> Finding {
+        let rule = RuleRef {
+            id: "crypto-miner-execution".into(),
+            name: "Crypto miner execution".into(),
+            title: "A crypto miner was executed".into(),
+            tags: vec!["T1496".into()],
+        };
+        Finding {
+            engine: EngineKind::Signatures,
+            rule: Arc::new(rule),
+            severity: Severity::Critical,
+            response: Response::Kill,
+        }
+    }
+
+    /// An event of which everything is known, with hostile bytes wherever a container may put some.
+    fn mk_full_event() -> Event {
+        let mut event = mk_event("/opt/xm\u{1b}[2Jrig");
+        let process = Arc::make_mut(&mut event.process);
+        process.args = vec!["sh".into(), RawString::from(&b"\xff\n"[..])];
+        process.args_truncated = true;
+        process.cwd = "/tmp".into();
+        process.identity.script = Some("/run.sh".into());
+        process.parent.exe = ParentExe::Path("/bin/sh".into());
+        process.ancestors = vec![Ancestor {
+            pid: Pid(4000),
+            path: "/bin/sh".into(),
+        }];
+        let container = Arc::make_mut(event.container.as_mut().unwrap());
+        container.name = Some("app\n\u{202e}".into());
+        container.image = Some("registry.example/app:1".into());
+        container.pod = Some(PodRef {
+            namespace: "shop".into(),
+            name: "web-0".into(),
+            uid: PodUid::new("8a5d"),
+        });
+        container.pod_group = Some(PodGroup {
+            kind: PodGroupKind::new("Deployment"),
+            namespace: "shop".into(),
+            name: "web".into(),
+        });
+        if let Activity::Exec(exec) = &mut event.activity {
+            exec.sha256 = Some(Sha256Digest([0xab; 32]));
+            exec.origin = Some(Origin::Dropped);
+        }
+        event
+    }
+
+    fn mk_alerts() -> Vec<Alert> {
+        let finding = mk_finding();
+        let full = Alert::new(
+            &mk_full_event(),
+            &finding,
+            "node-1",
+            (Action::Killed, Some("done".into())),
+        );
+        let bare = Alert::new(&mk_event("/bin/x"), &finding, "node-1", (Action::Alerted, None));
+        let closing = bare.closing(41, Timestamp::from_unix_nanos(1_795_000_060_000_000_000));
+        let mut exit = mk_event("/bin/x");
+        exit.container = None;
+        exit.activity = Activity::Exit(Exit { code: 0, signal: 9 });
+        let exit = Alert::new(&exit, &finding, "node-1", (Action::Failed, None));
+        vec![full, bare, closing, exit]
+    }
+
+    fn schema() -> Value {
+        serde_json::from_str(ALERT_SCHEMA).unwrap()
+    }
+
+    /// The schema with every object closed, so that a key which it does not list is an error.
+    fn close(schema: &mut Value) {
+        if let Value::Object(map) = schema {
+            if map.contains_key("properties") {
+                map.insert("additionalProperties".into(), json!(false));
+            }
+            map.values_mut().for_each(close);
+        } else if let Value::Array(list) = schema {
+            list.iter_mut().for_each(close);
+        }
+    }
+
+    #[test]
+    fn alerts_satisfy_the_schema_and_have_no_key_that_it_does_not_list() {
+        let mut closed = schema();
+        close(&mut closed);
+        let options = jsonschema::options().should_validate_formats(true);
+        let validator = options.build(&closed).unwrap();
+        for alert in mk_alerts() {
+            let value = serde_json::to_value(&alert).unwrap();
+            let errors: Vec<_> = validator
+                .iter_errors(&value)
+                .map(|error| error.to_string())
+                .collect();
+            assert!(errors.is_empty(), "{errors:#?} in {value:#}");
+        }
+    }
+
+    #[test]
+    fn the_schema_refuses_what_breaks_the_contract() {
+        let validator = jsonschema::validator_for(&schema()).unwrap();
+        let good = serde_json::to_value(&mk_alerts()[0]).unwrap();
+        assert!(validator.is_valid(&good));
+        let breaks: [(&str, Value); 8] = [
+            ("/time", json!("2026-11-18T11:06:40Z")),
+            ("/id", json!("not-an-id")),
+            ("/severity", json!("warning")),
+            ("/action", json!("blocked")),
+            ("/count", json!(0)),
+            ("/process/pid", json!("1")),
+            ("/activity/kind", json!("execve")),
+            ("/activity/origin", json!("unknown")),
+        ];
+        for (at, value) in breaks {
+            let mut bad = good.clone();
+            *bad.pointer_mut(at).unwrap() = value;
+            assert!(!validator.is_valid(&bad), "{at}");
+        }
+        for key in good.as_object().unwrap().keys() {
+            let mut bad = good.clone();
+            bad.as_object_mut().unwrap().remove(key);
+            assert!(!validator.is_valid(&bad), "without {key}");
+        }
+        let mut more = good.clone();
+        more["cluster"] = json!("a key of a later version");
+        assert!(validator.is_valid(&more));
+    }
+
+    #[test]
+    fn the_schema_knows_the_activities_that_are_yet_to_come() {
+        let validator = jsonschema::validator_for(&schema()).unwrap();
+        let activities = [
+            json!({"kind": "file", "op": "rename", "path": "/a", "newPath": "/b"}),
+            json!({"kind": "network", "op": "connect", "protocol": "tcp", "address": "192.0.2.1", "port": 443,
+                "domain": null}),
+            json!({"kind": "dns", "name": "example.com", "addresses": ["192.0.2.1"]}),
+        ];
+        for activity in activities {
+            let mut alert = serde_json::to_value(&mk_alerts()[0]).unwrap();
+            alert["activity"] = activity;
+            assert!(validator.is_valid(&alert), "{alert:#}");
+        }
+    }
+
+    #[test]
+    fn hostile_names_are_plain_text_in_an_alert() {
+        let value = serde_json::to_value(&mk_alerts()[0]).unwrap();
+        assert_eq!(value["container"]["name"], r"app\x0a\xe2\x80\xae");
+        assert_eq!(value["process"]["path"], r"/opt/xm\x1b[2Jrig");
+        assert_eq!(value["process"]["args"], json!(["sh", r"\xff\x0a"]));
+    }
+
+    #[test]
+    fn what_is_not_known_is_null() {
+        let value = serde_json::to_value(&mk_alerts()[1]).unwrap();
+        for at in [
+            "/pod",
+            "/podGroup",
+            "/container/name",
+            "/process/cwd",
+            "/process/parentPath",
+            "/repeatOf",
+        ] {
+            assert_eq!(value.pointer(at), Some(&Value::Null), "{at}");
+        }
+    }
 }

@@ -33,6 +33,7 @@ pub mod alert;
 pub mod container;
 pub mod event;
 pub mod finding;
+pub mod folding;
 pub mod glob;
 pub mod id;
 pub mod policy;

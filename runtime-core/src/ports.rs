@@ -41,6 +41,12 @@ pub trait AlertSink {
     fn deliver(&mut self, alert: &Alert) -> Result<(), PortError>;
 }
 
+impl<S: AlertSink + ?Sized> AlertSink for Box<S> {
+    fn deliver(&mut self, alert: &Alert) -> Result<(), PortError> {
+        (**self).deliver(alert)
+    }
+}
+
 /// Whoever carries responses out.
 pub trait Responder {
     /// Kills the container whole: when this returns [`KillOutcome::Killed`], no process of it is left.

@@ -1,1 +1,12 @@
-//! The pure engines of Podwarden behind one trait: signatures in the Falco rule language.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+pub mod engine;
+pub mod pipeline;
+pub mod signatures;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
+pub use engine::Engine;
+pub use pipeline::Pipeline;
+pub use signatures::{RuleSet, SignatureEngine};

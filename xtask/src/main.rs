@@ -1,2 +1,52 @@
-//! Entry point.
-fn main() {}
+//! Every developer command of Podwarden: `cargo xtask COMMAND`.
+
+mod bpf;
+mod command;
+mod setup;
+
+mod vm;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Every developer command of Podwarden.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install what the other commands need, through apt
+    Setup(setup::Arguments),
+    /// Compile the BPF programs into the objects that are committed
+    Bpf(bpf::Arguments),
+    /// Run the privileged tests in virtual machines with Debian's kernels
+    Vm(vm::Arguments),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Setup(arguments) => setup::run(&arguments),
+        Command::Bpf(arguments) => bpf::run(&arguments),
+        Command::Vm(arguments) => vm::run(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What a command gives back. An error ends the command and is read by a person, never by code.
+type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// True in continuous integration, where leaving anything out is a failure.
+fn in_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|value| value == "true")
+}

@@ -1,2 +1,38 @@
-//! Entry point.
-fn main() {}
+//! The daemon of Podwarden: watches the containers of one node, raises alerts and kills.
+//!
+//! ```text
+//! thread "sensor":  EventSource::poll ─► Judge ─► Responder::kill ─► Folder ─► bounded queue
+//! thread "alerts":  bounded queue ─► AlertSink (stdout)
+//! main thread:      signals, policy reload (new Judge ─► "sensor"), reports of loss (stderr)
+//! ```
+//!
+//! Nothing that may wait, be it a file, a pipe or a log, is on the sensor's thread.
+#![deny(unsafe_code)]
+
+mod counters;
+mod daemon;
+mod delivery;
+mod error;
+mod guard;
+mod memory;
+mod policies;
+mod report;
+mod settings;
+mod state_dir;
+#[cfg(test)]
+mod testing;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    match settings::Settings::resolve(settings::Args::parse()).and_then(wiring::start) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {}", error::chain(&error));
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! The daemon's threads, from the start to a clean end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use runtime_core::{AlertSink, EventSource, Loss, PolicySource, Responder};
+use tracing::{error, info, warn};
+
+use crate::counters::Counters;
+use crate::delivery::{self, QUEUE};
+use crate::error::{Error, chain};
+use crate::guard::{Clock, Guard, Judge, Surroundings};
+use crate::memory;
+use crate::policies::{Compiler, Loaded, Policies};
+use crate::report::Reporter;
+
+/// How long the sensor's thread waits for events; it looks for new policies, and for the end, in between.
+const POLL: Duration = Duration::from_millis(100);
+/// How often the main thread looks around.
+const TICK: Duration = Duration::from_millis(100);
+/// How often it asks whether policies have changed.
+const RELOAD: Duration = Duration::from_millis(500);
+/// How often it reports losses.
+const REPORT: Duration = Duration::from_secs(1);
+/// How long alerts may take to get out at the end.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// After so many errors in a row the sensor is given up: a daemon that sees nothing must not look alive.
+const MAX_SENSOR_ERRORS: u32 = 20;
+/// How many reports of losses wait for the main thread.
+const LOSSES: usize = 256;
+/// Enough for what the threads do; what is not touched takes no memory.
+const STACK: usize = 1 << 20;
+
+/// What a daemon is made of.
+pub(crate) struct Parts<E, R, A, S, C: Compiler> {
+    pub(crate) source: E,
+    pub(crate) responder: R,
+    pub(crate) sink: A,
+    pub(crate) judge: C::Judge,
+    pub(crate) policies: Policies<S, C>,
+    pub(crate) node: String,
+    pub(crate) clock: Clock,
+    pub(crate) counters: Arc<Counters>,
+}
+
+/// Runs until `stop` is set or the sensor fails for good.
+pub(crate) fn run<E, R, A, S, C>(parts: Parts<E, R, A, S, C>, stop: &Arc<AtomicBool>) -> Result<(), Error>
+where
+    E: EventSource + Send + 'static,
+    R: Responder + Send + 'static,
+    A: AlertSink + Send + 'static,
+    S: PolicySource,
+    C: Compiler,
+    C::Judge: 'static,
+{
+    let Parts {
+        mut source,
+        responder,
+        mut sink,
+        judge,
+        mut policies,
+        node,
+        clock,
+        counters,
+    } = parts;
+    let (outbox, queue) = delivery::queue(QUEUE, &counters);
+    let (loss_sender, losses) = sync_channel(LOSSES);
+    let (judge_sender, judges) = channel();
+    let around = Surroundings {
+        node,
+        clock,
+        outbox,
+        losses: loss_sender,
+        counters: Arc::clone(&counters),
+    };
+
+    let delivering = {
+        let counters = Arc::clone(&counters);
+        spawn("alerts", move || delivery::deliver(&queue, &mut sink, &counters))?
+    };
+    let watching = {
+        let stop = Arc::clone(stop);
+        let counters = Arc::clone(&counters);
+        let guard = Guard::new(judge, responder, around);
+        spawn("sensor", move || {
+            watch(&mut source, guard, &judges, &stop, &counters)
+        })?
+    };
+
+    supervise(&mut policies, &judge_sender, &losses, &counters, stop, &watching);
+    let watched = watching.join().unwrap_or(Err(Error::Panicked { name: "sensor" }));
+    let delivered = say_farewell(delivering, &counters);
+    info!(
+        events = counters.events.sum(),
+        events_lost = counters.events_lost.sum(),
+        findings = counters.findings.sum(),
+        kills = counters.kills.sum(),
+        kills_failed = counters.kills_failed.sum(),
+        alerts = counters.alerts_delivered.sum(),
+        alerts_lost = counters.alerts_lost.sum(),
+        "stopped"
+    );
+    watched.and(delivered)
+}
+
+/// Logs what a load refused.
+pub(crate) fn log_loaded<J>(loaded: &Loaded<J>) {
+    for problem in &loaded.problems {
+        error!("policy problem: {problem}");
+    }
+    info!(
+        policies = loaded.policies,
+        rule_files = loaded.rule_sources,
+        problems = loaded.problems.len(),
+        "policies loaded"
+    );
+}
+
+fn spawn<T: Send + 'static>(
+    name: &'static str,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, Error> {
+    thread::Builder::new()
+        .name(name.into())
+        .stack_size(STACK)
+        .spawn(body)
+        .map_err(|source| Error::Thread { name, source })
+}
+
+/// The sensor's thread.
+fn watch<E: EventSource, J: Judge, R: Responder>(
+    source: &mut E,
+    mut guard: Guard<J, R>,
+    judges: &Receiver<J>,
+    stop: &AtomicBool,
+    counters: &Counters,
+) -> Result<(), Error> {
+    let mut failed: u32 = 0;
+    let result = loop {
+        if stop.load(Ordering::Relaxed) {
+            break Ok(());
+        }
+        if let Some(judge) = judges.try_iter().last() {
+            guard.replace_judge(judge);
+        }
+        match source.poll(POLL, &mut |item| guard.handle(item)) {
+            Ok(_) => failed = 0,
+            Err(source) => {
+                failed += 1;
+                counters.sensor_errors.add(1);
+                if failed >= MAX_SENSOR_ERRORS {
+                    break Err(Error::SensorFailed {
+                        attempts: failed,
+                        source,
+                    });
+                }
+                thread::sleep(POLL / 4);
+            }
+        }
+        guard.tick();
+    };
+    guard.finish();
+    result
+}
+
+/// The main thread's part, until the end is asked for or the sensor's thread has ended on its own.
+fn supervise<S: PolicySource, C: Compiler, T>(
+    policies: &mut Policies<S, C>,
+    judges: &Sender<C::Judge>,
+    losses: &Receiver<Loss>,
+    counters: &Counters,
+    stop: &AtomicBool,
+    watching: &JoinHandle<T>,
+) {
+    let mut reporter = Reporter::default();
+    let (mut last_reload, mut last_report) = (Instant::now(), Instant::now());
+    while !stop.load(Ordering::Relaxed) && !watching.is_finished() {
+        thread::sleep(TICK);
+        if last_reload.elapsed() >= RELOAD {
+            last_reload = Instant::now();
+            reload(policies, judges);
+        }
+        for loss in losses.try_iter() {
+            reporter.lost(&loss);
+        }
+        if last_report.elapsed() >= REPORT {
+            last_report = Instant::now();
+            reporter.report(counters);
+        }
+    }
+    for loss in losses.try_iter() {
+        reporter.lost(&loss);
+    }
+    reporter.report(counters);
+}
+
+fn reload<S: PolicySource, C: Compiler>(policies: &mut Policies<S, C>, judges: &Sender<C::Judge>) {
+    if !policies.changed() {
+        return;
+    }
+    match policies.load() {
+        Ok(loaded) => {
+            log_loaded(&loaded);
+            // Only a sensor's thread that has ended does not take it, and then we end as well.
+            drop(judges.send(loaded.judge));
+            memory::give_back();
+        }
+        Err(error) => {
+            error!(
+                "policy problem: {}; what was in force stays in force",
+                chain(&*error)
+            );
+        }
+    }
+}
+
+/// Waits for the last alerts, but not for ever: whoever reads them may have stopped.
+fn say_farewell(delivering: JoinHandle<()>, counters: &Counters) -> Result<(), Error> {
+    let end = Instant::now() + FAREWELL;
+    while !delivering.is_finished() {
+        if Instant::now() >= end {
+            warn!(
+                count = counters.undelivered(),
+                "alerts left undelivered at the end"
+            );
+            return Ok(());
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    delivering.join().map_err(|_| Error::Panicked { name: "alerts" })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,203 @@
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use runtime_core::{CgroupId, EventClass};
+
+use super::*;
+use crate::delivery::queue;
+use crate::testing::{ByPath, FakeKiller, exec, mk_event};
+
+const SECOND: u64 = 1_000_000_000;
+
+struct Bench {
+    guard: Guard<ByPath, FakeKiller>,
+    killed: Arc<Mutex<Vec<String>>>,
+    alerts: Receiver<Alert>,
+    losses: Receiver<Loss>,
+    now: Arc<Mutex<u64>>,
+    counters: Arc<Counters>,
+}
+
+/// A guard at the time of two milliseconds, one after every event of the tests.
+fn mk_bench(rules: &[(&str, Response)], outcome: Option<KillOutcome>) -> Bench {
+    let counters = Arc::new(Counters::default());
+    let (outbox, alerts) = queue(64, &counters);
+    let (loss_sender, losses) = sync_channel(1);
+    let mut responder = FakeKiller::new();
+    if let Some(outcome) = outcome {
+        responder.outcome = outcome;
+    }
+    let now = Arc::new(Mutex::new(2_000_000));
+    let clock = Arc::clone(&now);
+    let around = Surroundings {
+        node: "node-1".into(),
+        clock: Box::new(move || BootTime::from_nanos(*clock.lock().unwrap())),
+        outbox,
+        losses: loss_sender,
+        counters: Arc::clone(&counters),
+    };
+    let killed = Arc::clone(&responder.killed);
+    Bench {
+        guard: Guard::new(ByPath::new(rules), responder, around),
+        killed,
+        alerts,
+        losses,
+        now,
+        counters,
+    }
+}
+
+impl Bench {
+    /// Rule, action, detail and count of every alert since the last call.
+    fn alerts(&self) -> Vec<(String, Action, Option<String>, u64)> {
+        let told = |alert: Alert| (alert.rule, alert.action, alert.action_detail, alert.count);
+        self.alerts.try_iter().map(told).collect()
+    }
+
+    fn killed(&self) -> Vec<String> {
+        self.killed.lock().unwrap().clone()
+    }
+}
+
+fn told(
+    rule: &str,
+    action: Action,
+    detail: Option<&str>,
+    count: u64,
+) -> (String, Action, Option<String>, u64) {
+    (rule.into(), action, detail.map(Into::into), count)
+}
+
+#[test]
+fn what_is_malicious_is_killed_once_and_every_finding_told() {
+    let rules = [
+        ("miner", Response::Kill),
+        ("crypto", Response::Deny),
+        ("tmp", Response::Alert),
+    ];
+    let mut bench = mk_bench(&rules, None);
+    bench.guard.handle(exec("c1", "/tmp/cryptominer"));
+    assert_eq!(bench.killed(), ["c1"]);
+    let detail = "container killed in 0.4 ms, 1.0 ms after the event";
+    assert_eq!(
+        bench.alerts(),
+        [
+            told("miner", Action::Killed, Some(detail), 1),
+            told(
+                "crypto",
+                Action::Killed,
+                Some(&format!("denied by killing: {detail}")),
+                1
+            ),
+            told("tmp", Action::Alerted, None, 1),
+        ]
+    );
+}
+
+#[test]
+fn what_is_merely_suspicious_is_told_and_left_alive() {
+    let mut bench = mk_bench(&[("tool", Response::Alert)], None);
+    bench.guard.handle(exec("c1", "/bin/tool"));
+    bench.guard.handle(exec("c1", "/bin/true"));
+    assert_eq!(bench.killed(), [""; 0]);
+    assert_eq!(bench.alerts(), [told("tool", Action::Alerted, None, 1)]);
+    assert_eq!(bench.counters.events.sum(), 2);
+}
+
+#[test]
+fn a_kill_that_did_not_take_place_says_why() {
+    let outcomes = [
+        (
+            KillOutcome::Protected("it holds the daemon".into()),
+            "not killed: the container is protected: it holds the daemon",
+        ),
+        (
+            KillOutcome::Failed("process 7 is left".into()),
+            "the kill failed: process 7 is left",
+        ),
+    ];
+    for (outcome, detail) in outcomes {
+        let mut bench = mk_bench(&[("miner", Response::Kill)], Some(outcome));
+        bench.guard.handle(exec("c1", "/miner"));
+        assert_eq!(bench.alerts(), [told("miner", Action::Failed, Some(detail), 1)]);
+        assert_eq!(
+            (bench.counters.kills.sum(), bench.counters.kills_failed.sum()),
+            (0, 1)
+        );
+    }
+}
+
+#[test]
+fn outside_of_containers_nothing_is_killed() {
+    let mut bench = mk_bench(&[("miner", Response::Kill)], None);
+    let mut event = mk_event("c1", "/miner");
+    event.container = None;
+    bench.guard.handle(SensorItem::Event(event));
+    assert_eq!(bench.killed(), [""; 0]);
+    let detail = "not killed: the process is in no container";
+    assert_eq!(bench.alerts(), [told("miner", Action::Failed, Some(detail), 1)]);
+}
+
+#[test]
+fn repeats_are_folded_and_every_one_is_answered() {
+    let mut bench = mk_bench(&[("miner", Response::Kill)], None);
+    for _ in 0..4 {
+        bench.guard.handle(exec("c1", "/miner"));
+    }
+    bench.guard.handle(exec("c2", "/miner"));
+    assert_eq!(bench.killed(), ["c1", "c1", "c1", "c1", "c2"]);
+    assert_eq!(bench.alerts().len(), 2, "one for each container");
+
+    *bench.now.lock().unwrap() += 61 * SECOND;
+    bench.guard.tick();
+    let closing: Vec<_> = bench
+        .alerts
+        .try_iter()
+        .map(|a| (a.count, a.repeat_of.is_some()))
+        .collect();
+    assert_eq!(closing, [(3, true)]);
+}
+
+#[test]
+fn at_the_end_no_repeat_stays_untold() {
+    let mut bench = mk_bench(&[("miner", Response::Alert)], None);
+    for _ in 0..3 {
+        bench.guard.handle(exec("c1", "/miner"));
+    }
+    let Bench { guard, alerts, .. } = bench;
+    guard.finish();
+    assert_eq!(alerts.try_iter().map(|alert| alert.count).sum::<u64>(), 3);
+}
+
+#[test]
+fn another_judge_is_in_force_from_the_next_event_on() {
+    let mut bench = mk_bench(&[], None);
+    bench.guard.handle(exec("c1", "/miner"));
+    bench
+        .guard
+        .replace_judge(ByPath::new(&[("miner", Response::Kill)]));
+    bench.guard.handle(exec("c1", "/miner"));
+    assert_eq!(bench.killed(), ["c1"]);
+}
+
+#[test]
+fn losses_are_counted_even_when_there_is_nobody_to_tell() {
+    let mut bench = mk_bench(&[], None);
+    for count in [3, 4] {
+        let loss = Loss {
+            cgroup: CgroupId(9),
+            container: None,
+            class: EventClass::Exec,
+            count,
+        };
+        bench.guard.handle(SensorItem::Lost(loss));
+    }
+    assert_eq!(bench.losses.try_iter().count(), 1);
+    assert_eq!(
+        (
+            bench.counters.events_lost.sum(),
+            bench.counters.losses_untold.sum()
+        ),
+        (7, 1)
+    );
+}

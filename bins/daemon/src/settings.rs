@@ -1,0 +1,196 @@
+//! What the daemon was told: flags, environment, configuration file, defaults, in this order.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, ValueEnum};
+use serde::Deserialize;
+
+use crate::error::Error;
+
+/// Where state is kept when nothing is said.
+const DEFAULT_STATE_DIR: &str = "/var/lib/podwarden";
+
+/// Watches the containers of this node, raises alerts on standard output, and kills what its policies say.
+///
+/// Every flag may be given as an environment variable or as a key of the configuration file instead. A flag
+/// goes before the environment, and that before the file.
+#[derive(Debug, Default, Parser)]
+#[command(name = "podwarden-daemon", version)]
+pub(crate) struct Args {
+    /// Work without a cluster: read manifests from a directory and find containers on this machine.
+    #[arg(long, env = "PODWARDEN_STANDALONE", value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true")]
+    standalone: Option<bool>,
+
+    /// The directory of manifests and rules; without one the built-in signatures and policy are in force.
+    #[arg(long, env = "PODWARDEN_POLICY_DIR", value_name = "DIR")]
+    policy_dir: Option<PathBuf>,
+
+    /// The directory of the daemon's own state [default: /var/lib/podwarden]
+    #[arg(long, env = "PODWARDEN_STATE_DIR", value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+
+    /// This node's name in alerts [default: the host name]
+    #[arg(long, env = "PODWARDEN_NODE_NAME", value_name = "NAME")]
+    node_name: Option<String>,
+
+    /// The form of alerts on standard output [default: json]
+    #[arg(long, env = "PODWARDEN_ALERTS", value_name = "FORM")]
+    alerts: Option<AlertFormat>,
+
+    /// What to log on standard error: error, warn, info, debug, trace, or a filter as in `RUST_LOG`, which is
+    /// used when this is not given [default: info]
+    #[arg(long, env = "PODWARDEN_LOG_LEVEL", value_name = "LEVEL")]
+    log_level: Option<String>,
+
+    /// A YAML file with the flags' names as keys.
+    #[arg(long, env = "PODWARDEN_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Check the policies and what this machine's kernel can do, print both, and exit: 0 when all is well.
+    #[arg(long, env = "PODWARDEN_CHECK", value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true")]
+    check: Option<bool>,
+}
+
+/// The form that alerts are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum AlertFormat {
+    /// One JSON object a line.
+    Json,
+    /// One line for people.
+    Text,
+}
+
+/// The configuration file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+struct File {
+    standalone: Option<bool>,
+    policy_dir: Option<PathBuf>,
+    state_dir: Option<PathBuf>,
+    node_name: Option<String>,
+    alerts: Option<AlertFormat>,
+    log_level: Option<String>,
+}
+
+/// What is in force.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    pub(crate) policy_dir: Option<PathBuf>,
+    pub(crate) state_dir: PathBuf,
+    pub(crate) node_name: String,
+    pub(crate) alerts: AlertFormat,
+    pub(crate) log_level: Option<String>,
+    pub(crate) check: bool,
+}
+
+impl Settings {
+    /// From the arguments, which hold the environment already, and the file that they name.
+    pub(crate) fn resolve(args: Args) -> Result<Self, Error> {
+        let file = args
+            .config
+            .as_deref()
+            .map(read_file)
+            .transpose()?
+            .unwrap_or_default();
+        if !args.standalone.or(file.standalone).unwrap_or(false) {
+            return Err(Error::NotStandalone);
+        }
+        Ok(Self {
+            policy_dir: args.policy_dir.or(file.policy_dir),
+            state_dir: args
+                .state_dir
+                .or(file.state_dir)
+                .unwrap_or_else(|| DEFAULT_STATE_DIR.into()),
+            node_name: args.node_name.or(file.node_name).unwrap_or_else(host_name),
+            alerts: args.alerts.or(file.alerts).unwrap_or(AlertFormat::Json),
+            log_level: args.log_level.or(file.log_level),
+            check: args.check.unwrap_or(false),
+        })
+    }
+}
+
+fn read_file(path: &Path) -> Result<File, Error> {
+    let text = fs::read_to_string(path).map_err(|source| Error::ReadConfig {
+        path: path.to_owned(),
+        source,
+    })?;
+    // A file of comments alone is a null document.
+    let file: Option<File> =
+        runtime_backend::yaml::read(&path.display().to_string(), 1, &text).map_err(Error::Config)?;
+    Ok(file.unwrap_or_default())
+}
+
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn mk_file(text: &str) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        file
+    }
+
+    fn with_file(text: &str, args: Args) -> Result<Settings, Error> {
+        let file = mk_file(text);
+        let config = Some(file.path().to_owned());
+        Settings::resolve(Args { config, ..args })
+    }
+
+    #[test]
+    fn flags_go_before_the_file_and_the_file_before_defaults() {
+        let args = Args {
+            alerts: Some(AlertFormat::Text),
+            ..Args::default()
+        };
+        let settings = with_file("standalone: true\nalerts: json\nnode-name: from-file\n", args).unwrap();
+        let expected = Settings {
+            policy_dir: None,
+            state_dir: DEFAULT_STATE_DIR.into(),
+            node_name: "from-file".into(),
+            alerts: AlertFormat::Text,
+            log_level: None,
+            check: false,
+        };
+        assert_eq!(settings, expected);
+    }
+
+    #[test]
+    fn a_flag_can_take_back_what_the_file_says() {
+        let args = Args {
+            standalone: Some(false),
+            ..Args::default()
+        };
+        assert!(matches!(
+            with_file("standalone: true\n", args),
+            Err(Error::NotStandalone)
+        ));
+    }
+
+    #[test]
+    fn a_file_with_nothing_in_it_says_nothing() {
+        for text in ["", "# nothing\n", "---\n"] {
+            let args = Args {
+                standalone: Some(true),
+                ..Args::default()
+            };
+            assert!(with_file(text, args).is_ok(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_node_is_called_as_the_host() {
+        let settings = with_file("standalone: true", Args::default()).unwrap();
+        let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+        assert_eq!(settings.node_name, host.trim_end());
+    }
+}

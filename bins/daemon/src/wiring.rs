@@ -1,0 +1,179 @@
+//! The one place where the daemon's parts and the real crates meet.
+
+use std::io;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use runtime_backend::{DirectoryPolicySource, JsonLines, TextLines};
+use runtime_core::policy::{PolicySet, Problem, RuleSource};
+use runtime_core::{AlertSink, BootTime, ContainerId, Event, Verdict};
+use runtime_ebpf::respond::{ContainerKiller, KillerOptions};
+use runtime_ebpf::{Capabilities, Sensor, SensorOptions, plan_hooks};
+use runtime_engines::{Pipeline, RuleSet, SignatureEngine, signatures};
+use rustix::time::{ClockId, clock_gettime};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use tracing::info;
+use tracing_subscriber::EnvFilter;
+
+use crate::counters::Counters;
+use crate::daemon::{self, Parts};
+use crate::error::{Error, chain};
+use crate::guard::Judge;
+use crate::memory;
+use crate::policies::{Compiler, Policies};
+use crate::settings::{AlertFormat, Settings};
+use crate::state_dir::StateDir;
+
+/// Does what the settings say, to the end.
+pub(crate) fn start(settings: Settings) -> Result<ExitCode, Error> {
+    let Settings {
+        policy_dir,
+        state_dir,
+        node_name,
+        alerts,
+        log_level,
+        check: only_check,
+    } = settings;
+    log_to_stderr(log_level.as_deref())?;
+    let mut policies = Policies::new(policy_dir.map(DirectoryPolicySource::new), Signatures);
+    if only_check {
+        return check(&mut policies);
+    }
+    let stop = stop_on_signals()?;
+    let _state = StateDir::open(&state_dir)?;
+    // Before the sensor: nothing is judged, let alone killed, by half of the policies.
+    let loaded = policies.load().map_err(Error::Policies)?;
+    daemon::log_loaded(&loaded);
+    let sensor =
+        Sensor::start(&SensorOptions::default()).map_err(|error| Error::SensorStart(error.into()))?;
+    let responder = ContainerKiller::new(sensor.cgroup_tree(), KillerOptions::default())
+        .map_err(|error| Error::ResponderStart(error.into()))?;
+    // Loading reads all of the kernel's type information, many times what the daemon needs from then on.
+    memory::give_back();
+    info!(
+        node = node_name,
+        kernel = sensor.capabilities().release,
+        tier = sensor.plan().tier,
+        containers = sensor.containers().count(),
+        "watching"
+    );
+    let parts = Parts {
+        source: sensor,
+        responder,
+        sink: sink(alerts),
+        judge: loaded.judge,
+        policies,
+        node: node_name,
+        clock: Box::new(boot_time),
+        counters: Arc::new(Counters::default()),
+    };
+    daemon::run(parts, &stop)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints what the policies come to and what this kernel can do. It fails when a policy was refused or the
+/// sensor could not start here: zero means that the daemon would do all that it is told to.
+fn check(policies: &mut Policies<DirectoryPolicySource, Signatures>) -> Result<ExitCode, Error> {
+    let loaded = policies.load().map_err(Error::Policies)?;
+    for problem in &loaded.problems {
+        println!("problem           {problem}");
+    }
+    println!("policies          {}", loaded.policies);
+    println!("rule files        {}", loaded.rule_sources);
+    println!("signatures        {}", loaded.judge.signatures);
+    let capabilities = Capabilities::probe();
+    println!("{capabilities}");
+    let plan = plan_hooks(&capabilities);
+    match &plan {
+        Ok(plan) => println!("{plan}"),
+        Err(error) => println!("hook tier         none: {}", chain(error)),
+    }
+    let good = loaded.problems.is_empty() && plan.is_ok();
+    Ok(if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// The signatures engine, built-in rules first.
+struct Signatures;
+
+/// All engines under one set of policies.
+struct Engines {
+    pipeline: Pipeline,
+    /// How many signatures are in force.
+    signatures: usize,
+}
+
+impl Compiler for Signatures {
+    type Rules = RuleSet;
+    type Judge = Engines;
+
+    fn compile(&self, sources: &[RuleSource]) -> (RuleSet, Vec<Problem>) {
+        // First, so that a file may override a built-in rule.
+        let mut all = vec![signatures::builtin()];
+        all.extend_from_slice(sources);
+        RuleSet::compile(&all)
+    }
+
+    fn assemble(&self, rules: RuleSet, policies: PolicySet) -> Engines {
+        let signatures = rules.rules().iter().filter(|rule| rule.enabled).count();
+        Engines {
+            pipeline: Pipeline::new(vec![Box::new(SignatureEngine::new(rules))], policies),
+            signatures,
+        }
+    }
+}
+
+impl Judge for Engines {
+    fn judge(&mut self, event: &Event) -> Option<Verdict> {
+        self.pipeline.judge(event)
+    }
+
+    fn forget(&mut self, container: &ContainerId) {
+        self.pipeline.forget(container);
+    }
+}
+
+fn sink(format: AlertFormat) -> Box<dyn AlertSink + Send> {
+    match format {
+        AlertFormat::Json => Box::new(JsonLines::new(io::stdout())),
+        AlertFormat::Text => Box::new(TextLines::new(io::stdout())),
+    }
+}
+
+fn log_to_stderr(level: Option<&str>) -> Result<(), Error> {
+    let from_environment = std::env::var(EnvFilter::DEFAULT_ENV)
+        .ok()
+        .filter(|text| !text.is_empty());
+    let filter = level
+        .map(str::to_owned)
+        .or(from_environment)
+        .unwrap_or_else(|| "info".into());
+    let parsed = EnvFilter::try_new(&filter).map_err(|source| Error::LogFilter { filter, source })?;
+    tracing_subscriber::fmt()
+        .with_env_filter(parsed)
+        .with_target(false)
+        .with_writer(io::stderr)
+        .try_init()
+        .map_err(Error::Log)
+}
+
+/// The flag that SIGTERM and SIGINT set. When it is set already, as when the end takes too long for
+/// somebody, they end the process at once.
+fn stop_on_signals() -> Result<Arc<AtomicBool>, Error> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGTERM, SIGINT] {
+        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))
+            .map_err(Error::Signals)?;
+        signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(Error::Signals)?;
+    }
+    Ok(stop)
+}
+
+fn boot_time() -> BootTime {
+    let now = clock_gettime(ClockId::Boottime);
+    BootTime::from_nanos(now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64)
+}

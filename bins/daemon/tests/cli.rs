@@ -1,0 +1,266 @@
+//! What a user of the binary sees: messages, exit codes, and nothing but alerts on standard output.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_podwarden-daemon");
+
+fn daemon() -> Command {
+    let mut command = Command::new(BINARY);
+    // Whatever the environment of the tests says, only what a test sets counts.
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PODWARDEN_") || name == "RUST_LOG")
+    {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn run(command: &mut Command) -> (Option<i32>, String, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code(), text(stdout), text(stderr))
+}
+
+fn mk_policies(files: &[(&str, &str)]) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        fs::write(directory.path().join(name), text).unwrap();
+    }
+    directory
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+#[test]
+fn without_standalone_it_says_what_is_missing() {
+    let (code, stdout, stderr) = run(&mut daemon());
+    assert_eq!(code, Some(2));
+    assert_eq!(stdout, "");
+    assert!(
+        stderr.starts_with("error: cluster mode is not part of this daemon"),
+        "{stderr}"
+    );
+    assert!(stderr.contains("--standalone"), "{stderr}");
+}
+
+#[test]
+fn every_flag_is_an_environment_variable_as_well() {
+    let (code, help, _) = run(daemon().arg("--help"));
+    assert_eq!(code, Some(0));
+    for flag in [
+        "standalone",
+        "policy-dir",
+        "state-dir",
+        "node-name",
+        "alerts",
+        "log-level",
+        "config",
+        "check",
+    ] {
+        assert!(help.contains(&format!("--{flag}")), "{flag}");
+        let variable = format!("[env: PODWARDEN_{}=]", flag.to_uppercase().replace('-', "_"));
+        assert!(help.contains(&variable), "{variable} in {help}");
+    }
+    let (code, version, _) = run(daemon().arg("--version"));
+    assert_eq!(
+        (code, version),
+        (
+            Some(0),
+            format!("podwarden-daemon {}\n", env!("CARGO_PKG_VERSION"))
+        )
+    );
+}
+
+#[test]
+fn a_policy_directory_that_is_not_there_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let missing = directory.path().join("none");
+    for check in [true, false] {
+        let mut command = daemon();
+        command.arg("--standalone").arg("--policy-dir").arg(&missing);
+        command.arg("--state-dir").arg(directory.path().join("state"));
+        if check {
+            command.arg("--check");
+        }
+        let (code, stdout, stderr) = run(&mut command);
+        assert_eq!((code, stdout.as_str()), (Some(1), ""));
+        let expected = format!(
+            "error: cannot load the policies: cannot list the policy directory {}: No such file or directory (os error 2)\n",
+            missing.display()
+        );
+        assert_eq!(stderr, expected);
+    }
+}
+
+#[test]
+fn check_names_every_problem_and_counts_what_is_good() {
+    let good = "apiVersion: podwarden.dev/v1alpha1\nkind: RuntimePolicy\nmetadata: {name: good}\nspec: {}\n";
+    let bad = good
+        .replace("name: good", "name: bad")
+        .replace("spec: {}", "spec:\n  engines:\n    signatures: {mode: x}");
+    let rules = "- rule: mine\n  desc: d\n  condition: spawned_process and proc.name = thing\n  output: o\n  priority: INFO\n\
+                 - rule: broken\n  desc: d\n  condition: no.such.field = 1\n  output: o\n  priority: INFO\n";
+    let policies = mk_policies(&[("a.yaml", &format!("{bad}---\n{good}")), ("rules.yaml", rules)]);
+    let (code, stdout, stderr) = run(daemon()
+        .args(["--standalone", "--check", "--policy-dir"])
+        .arg(policies.path()));
+    let at = policies.path().display();
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(
+        stdout.contains(&format!(
+            "{at}/a.yaml:6: spec.engines.signatures.mode: unknown variant `x`"
+        )),
+        "{stdout}"
+    );
+    let refused = stdout
+        .lines()
+        .find(|line| line.contains("no.such.field"))
+        .unwrap_or_default();
+    assert!(
+        refused.contains(&format!("{at}/rules.yaml:")) && refused.contains("broken"),
+        "{stdout}"
+    );
+    assert!(stdout.contains("policies          1\n"), "{stdout}");
+    assert!(stdout.contains("rule files        1\n"), "{stdout}");
+    assert!(stdout.contains("kernel  "), "{stdout}");
+    assert!(stdout.contains("hook tier  "), "{stdout}");
+}
+
+#[test]
+fn the_environment_and_a_file_do_what_flags_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("config.yaml");
+    fs::write(
+        &config,
+        format!(
+            "standalone: true\npolicy-dir: {}\n",
+            directory.path().join("none").display()
+        ),
+    )
+    .unwrap();
+    let stderr = |command: &mut Command| run(command).2;
+    let missing = stderr(
+        daemon()
+            .env("PODWARDEN_CONFIG", &config)
+            .env("PODWARDEN_CHECK", "true"),
+    );
+    assert!(missing.contains("/none: No such file"), "{missing}");
+    // The environment goes before the file, and a flag before the environment.
+    let other = directory.path().join("other");
+    let before = stderr(
+        daemon()
+            .env("PODWARDEN_POLICY_DIR", &other)
+            .args(["--check", "--config"])
+            .arg(&config),
+    );
+    assert!(before.contains("/other: No such file"), "{before}");
+    let flag = stderr(
+        daemon()
+            .env("PODWARDEN_POLICY_DIR", &other)
+            .args(["--check", "--policy-dir", "/no/third", "--config"])
+            .arg(&config),
+    );
+    assert!(flag.contains("/no/third: No such file"), "{flag}");
+}
+
+#[test]
+fn a_wrong_configuration_file_names_line_and_key() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("config.yaml");
+    let stderr = |text: &str| {
+        fs::write(&config, text).unwrap();
+        let (code, stdout, stderr) = run(daemon().arg("--config").arg(&config));
+        assert_eq!((code, stdout.as_str()), (Some(2), ""));
+        stderr
+    };
+    let at = config.display();
+    assert_eq!(
+        stderr("standalone: true\nalerts: xml\n"),
+        format!(
+            "error: the configuration file is wrong: {at}:2: alerts: unknown variant `xml`, expected one of json, text\n"
+        )
+    );
+    assert!(
+        stderr("standalone: true\n\npolicy_dir: /x\n").contains(":3: policy_dir: unknown field `policy_dir`")
+    );
+    fs::remove_file(&config).unwrap();
+    let (_, _, missing) = run(daemon().arg("--config").arg(&config));
+    assert_eq!(
+        missing,
+        format!("error: cannot read the configuration file {at}: No such file or directory (os error 2)\n")
+    );
+}
+
+#[test]
+fn a_wrong_log_level_is_refused() {
+    let (code, _, stderr) = run(daemon().args(["--standalone", "--check", "--log-level", "info,=="]));
+    assert_eq!(code, Some(2));
+    assert!(
+        stderr.starts_with("error: not a log level or filter: \"info,==\": "),
+        "{stderr}"
+    );
+}
+
+/// As somebody who may not load programs; the binary is put where everybody may run it.
+fn unprivileged(directory: &Path) -> Command {
+    let binary = directory.join("podwarden-daemon");
+    fs::copy(BINARY, &binary).unwrap();
+    for path in [directory, &binary] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let mut command = Command::new(binary);
+    command.env_clear();
+    if is_root() {
+        chown(directory, Some(65534), Some(65534)).unwrap();
+        command.uid(65534).gid(65534);
+    }
+    command
+}
+
+#[test]
+fn without_privilege_it_says_which_one_it_needs() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = unprivileged(directory.path());
+    command
+        .args(["--standalone", "--state-dir"])
+        .arg(directory.path().join("state"));
+    let (code, stdout, stderr) = run(&mut command);
+    assert_eq!((code, stdout.as_str()), (Some(1), ""));
+    let last = stderr.lines().last().unwrap_or_default();
+    assert!(last.starts_with("error: cannot start the sensor: "), "{stderr}");
+    assert!(last.contains("root") && last.contains("CAP_BPF"), "{stderr}");
+
+    let (code, stdout, _) = run(unprivileged(directory.path()).args(["--standalone", "--check"]));
+    assert_eq!(code, Some(1));
+    assert!(stdout.contains("privileged        no\n"), "{stdout}");
+    assert!(stdout.contains("hook tier         none: "), "{stdout}");
+}
+
+#[test]
+fn a_policy_directory_that_may_not_be_read_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = unprivileged(directory.path());
+    let closed = directory.path().join("closed");
+    fs::create_dir(&closed).unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
+    let (code, _, stderr) = run(command
+        .args(["--standalone", "--check", "--policy-dir"])
+        .arg(&closed));
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(code, Some(1));
+    assert!(
+        stderr.contains(&format!("{}: Permission denied", closed.display())),
+        "{stderr}"
+    );
+}

@@ -1,0 +1,190 @@
+use runtime_core::policy::{EnginesSpec, Mode, SelectorSpec, SignaturesSpec};
+
+use super::*;
+
+const HEAD: &str = "apiVersion: podwarden.dev/v1alpha1\nkind: RuntimePolicy\nmetadata: {name: strict}\n";
+
+fn problems(text: &str) -> Vec<String> {
+    parse("f.yaml", text)
+        .problems
+        .iter()
+        .map(Problem::to_string)
+        .collect()
+}
+
+fn strict_policy() -> RuntimePolicy {
+    let spec = RuntimePolicySpec {
+        selector: SelectorSpec {
+            namespaces: vec!["shop".into()],
+            ..SelectorSpec::default()
+        },
+        engines: EnginesSpec {
+            signatures: Some(SignaturesSpec {
+                mode: Mode::Detect,
+                block_all: true,
+            }),
+        },
+    };
+    RuntimePolicy::new("strict", spec)
+}
+
+#[test]
+fn every_kind_of_document_in_one_file() {
+    let text = "\
+- rule: plain
+---
+# A comment.
+apiVersion: podwarden.dev/v1alpha1
+kind: RuntimePolicy
+metadata: {name: strict, labels: {a: b}}
+spec:
+  selector: {namespaces: [shop]}
+  engines:
+    signatures: {mode: detect, blockAll: true}
+status: {conditions: []}
+---
+apiVersion: podwarden.dev/v1alpha1
+kind: SignatureSet
+metadata:
+  name: extra
+spec:
+  version: \"1\"
+  rules: |
+
+    - rule: mine
+";
+    let rules = |text: &str, first_line| RuleSource {
+        origin: "f.yaml".into(),
+        text: text.into(),
+        first_line,
+    };
+    let expected = Manifests {
+        items: vec![
+            Item::Rules(rules("- rule: plain\n", 1)),
+            Item::Policy {
+                line: 6,
+                policy: strict_policy(),
+            },
+            Item::SignatureSet {
+                line: 16,
+                name: "extra".into(),
+                rules: rules("\n- rule: mine\n", 20),
+            },
+        ],
+        problems: Vec::new(),
+    };
+    assert_eq!(parse("f.yaml", text), expected);
+}
+
+#[test]
+fn json_is_read_as_well() {
+    let text = r#"{"apiVersion": "podwarden.dev/v1alpha1", "kind": "RuntimePolicy",
+        "metadata": {"name": "strict"},
+        "spec": {"selector": {"namespaces": ["shop"]}, "engines": {"signatures": {"mode": "detect", "blockAll": true}}}}"#;
+    let policy = strict_policy();
+    assert_eq!(parse("f.json", text).items, [Item::Policy { line: 2, policy }]);
+}
+
+#[test]
+fn problems_name_line_and_field_and_the_others_load() {
+    let bad = [
+        (
+            "spec:\n  engines:\n    signatures:\n      mode: prevnt\n",
+            "f.yaml:8: spec.engines.signatures.mode: unknown variant `prevnt`, expected one of disabled, detect, prevent",
+        ),
+        (
+            "spec:\n  engines:\n    signatures: {mdoe: prevent}\n",
+            "f.yaml:7: spec.engines.signatures.mdoe: unknown field `mdoe`, expected one of mode, blockAll",
+        ),
+        (
+            "spec:\n  engines:\n    signatures: {blockAll: true}\n",
+            "f.yaml:7: spec.engines.signatures: missing field `mode`",
+        ),
+        (
+            "spec:\n  engines:\n    signatures:\n      mode: prevent\n      mode: detect\n",
+            "f.yaml:9: spec.engines.signatures: duplicate mapping key `mode` is not allowed here",
+        ),
+        (
+            "spce: {}\n",
+            "f.yaml:5: spce: unknown field `spce`, expected one of apiVersion, kind, metadata, spec, status",
+        ),
+        ("", "f.yaml:4: missing field `spec`"),
+    ];
+    for (body, expected) in bad {
+        let text = format!("---\n{HEAD}{body}---\n- rule: good\n");
+        let parsed = parse("f.yaml", &text);
+        assert_eq!(
+            parsed.problems.iter().map(Problem::to_string).collect::<Vec<_>>(),
+            [expected]
+        );
+        assert!(
+            matches!(parsed.items.as_slice(), [Item::Rules(_)]),
+            "{:?}",
+            parsed.items
+        );
+    }
+}
+
+#[test]
+fn a_syntax_error_in_one_document_leaves_the_others() {
+    let text = format!("a: [\n---\n{HEAD}spec: {{}}\n---\n\"unclosed\n");
+    let parsed = parse("f.yaml", &text);
+    assert_eq!(parsed.items.len(), 1);
+    assert_eq!(
+        parsed.problems.iter().map(|p| p.line).collect::<Vec<_>>(),
+        [Some(1), Some(8)]
+    );
+}
+
+#[test]
+fn what_is_no_manifest_of_ours() {
+    let with =
+        |version: &str, kind: &str| format!("apiVersion: {version}\nkind: {kind}\nmetadata: {{name: x}}\n");
+    assert_eq!(
+        problems(&with("podwarden.dev/v1", "RuntimePolicy")),
+        ["f.yaml:1: apiVersion: \"podwarden.dev/v1\" is not known here, only \"podwarden.dev/v1alpha1\" is"]
+    );
+    assert_eq!(
+        problems(&with(API_VERSION, "Pod")),
+        ["f.yaml:2: kind: \"Pod\" is not known here, only RuntimePolicy and SignatureSet are"]
+    );
+    assert_eq!(
+        problems(&with(API_VERSION, "RuntimeProfile")),
+        ["f.yaml:2: kind: RuntimeProfile is not read from a policy directory"]
+    );
+    assert_eq!(
+        problems("kind: RuntimePolicy\n"),
+        ["f.yaml:1: missing field `apiVersion`"]
+    );
+    assert_eq!(problems("# nothing\n"), ["f.yaml: the file holds no document"]);
+    assert_eq!(problems("just text\n").len(), 1);
+}
+
+#[test]
+fn names_are_those_that_kubernetes_takes() {
+    for name in ["Upper", "a_b", "-a", "a..b", "\"\"", "\"a\\nb\""] {
+        let text = HEAD.replace("strict", name) + "spec: {}\n";
+        let problems = problems(&text);
+        assert_eq!(problems.len(), 1, "{name}");
+        assert!(
+            problems[0].starts_with("f.yaml:3: metadata.name: "),
+            "{problems:?}"
+        );
+        assert!(!problems[0].contains('\n'), "{problems:?}");
+    }
+    let long = "a".repeat(254);
+    assert_eq!(problems(&(HEAD.replace("strict", &long) + "spec: {}\n")).len(), 1);
+}
+
+#[test]
+fn the_rules_of_a_set_know_their_line_however_they_are_written() {
+    let head = HEAD.replace("RuntimePolicy", "SignatureSet");
+    let line = |body: &str| match parse("f.yaml", &format!("{head}{body}")).items.as_slice() {
+        [Item::SignatureSet { rules, .. }] => rules.first_line,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(line("spec:\n  rules: |\n    - rule: a\n"), 6);
+    assert_eq!(line("spec:\n  rules: |-  # why\n\n\n    - rule: a\n"), 6);
+    assert_eq!(line("spec:\n  version: 2\n  rules: \"\\n- rule: a\"\n"), 6);
+    assert_eq!(line("spec: {rules: '- rule: a'}\n"), 4);
+}

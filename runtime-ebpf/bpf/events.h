@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0 */
+/* The wire between kernel and user space: what a ring buffer record looks like, byte for byte.
+ *
+ * Fixed widths, explicit padding, little or big endian as the machine is. A record is a header, the rest of
+ * the kind's fixed part, and the tails: byte strings that (offset, length) pairs in the fixed part point at,
+ * counted from the start of the record. src/wire.rs decodes it; the layout test compares the two. */
+#ifndef PODWARDEN_EVENTS_H
+#define PODWARDEN_EVENTS_H
+
+enum event_kind {
+	EVENT_EXEC = 1,
+	EVENT_FORK = 2,
+	EVENT_EXIT = 3,
+	EVENT_CGROUP_MADE = 4,
+	EVENT_CGROUP_REMOVED = 5,
+};
+
+/* Sequence numbers and losses are counted per class. */
+enum event_class {
+	CLASS_EXEC = 0,
+	CLASS_FORK = 1,
+	CLASS_EXIT = 2,
+	CLASS_CGROUP = 3,
+	CLASS_COUNT = 4,
+};
+
+enum event_flags {
+	FLAG_EXE_TRUNCATED = 1 << 0,       /* the head of the path is missing */
+	FLAG_CWD_TRUNCATED = 1 << 1,
+	FLAG_PARENT_TRUNCATED = 1 << 2,
+	FLAG_NAME_TRUNCATED = 1 << 3,      /* filename or interpreter */
+	FLAG_ARGS_TRUNCATED = 1 << 4,
+	FLAG_ARGS_UNREADABLE = 1 << 5,
+	FLAG_SCRIPT = 1 << 6,              /* filename is the script, interp the interpreter */
+	FLAG_DELETED = 1 << 7,             /* the file has no name left */
+	FLAG_MEMFD = 1 << 8,
+	FLAG_OVERLAY = 1 << 9,             /* the file lies on OverlayFS */
+	FLAG_OVERLAY_UPPER = 1 << 10,      /* ... in its upper layer */
+	FLAG_ROOT_FS = 1 << 11,            /* the file lies on the file system of the process's root */
+	FLAG_DETACHED = 1 << 12,           /* ... on a mount that is in no mount namespace */
+	FLAG_PARENT_RUNTIME = 1 << 13,     /* the parent is a process from outside the container */
+	FLAG_PARENT_INFERRED = 1 << 14,    /* the fork was not seen */
+	FLAG_SETUP = 1 << 15,              /* by a runtime process, before it entered the mount namespace */
+};
+
+struct event_header {
+	u16 kind;
+	u16 cpu;
+	u32 length;      /* of the whole record */
+	u64 sequence;    /* per CPU and class, from 0, without gaps */
+	u64 time;        /* CLOCK_BOOTTIME, ns */
+	u64 cgroup;      /* where it happened */
+};
+
+struct tail {
+	u16 offset;
+	u16 length;
+};
+
+struct exec_event {
+	struct event_header header;
+	u64 start;           /* of the process: CLOCK_BOOTTIME, ns */
+	u64 parent_start;
+	u64 inode;
+	u64 size;
+	u64 effective_caps;
+	u64 permitted_caps;
+	u64 args_length;     /* in bytes, before truncation */
+	u32 device;
+	u32 flags;
+	u32 pid;
+	u32 container_pid;
+	u32 parent_pid;
+	u32 args_count;      /* before truncation */
+	u32 uid;
+	u32 gid;
+	u32 euid;
+	u32 pid_namespace;
+	u32 mount_namespace;
+	u8 comm[16];
+	struct tail exe;
+	struct tail filename;
+	struct tail interp;
+	struct tail args;
+	struct tail cwd;
+	struct tail parent_exe;
+	u32 padding;
+};
+
+struct fork_event {
+	struct event_header header;
+	u64 start;
+	u64 parent_start;
+	u32 pid;
+	u32 container_pid;
+	u32 parent_pid;
+	u32 flags;
+};
+
+struct exit_event {
+	struct event_header header;
+	u64 start;
+	u32 pid;
+	u32 status;          /* as wait(2) gives it */
+};
+
+struct cgroup_event {
+	struct event_header header;
+	struct tail path;    /* below the hierarchy's root */
+	u32 padding;
+};
+
+_Static_assert(sizeof(struct event_header) == 32, "header");
+_Static_assert(sizeof(struct exec_event) == 176, "exec");
+_Static_assert(sizeof(struct fork_event) == 64, "fork");
+_Static_assert(sizeof(struct exit_event) == 48, "exit");
+_Static_assert(sizeof(struct cgroup_event) == 40, "cgroup");
+
+#endif

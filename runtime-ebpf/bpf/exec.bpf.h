@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0 */
+/* The exec event: everything about the new program that the kernel knows at that moment. */
+#ifndef PODWARDEN_EXEC_BPF_H
+#define PODWARDEN_EXEC_BPF_H
+
+#include "process.bpf.h"
+
+/* What the file system says of where a file's content comes from. */
+static __always_inline u32 file_flags(struct file *file, struct task_struct *task)
+{
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	struct super_block *super = BPF_CORE_READ(inode, i_sb);
+	u32 flags = 0;
+	if (BPF_CORE_READ(inode, i_nlink) == 0)
+		flags |= FLAG_DELETED;
+	if (super == BPF_CORE_READ(task, fs, root.mnt, mnt_sb))
+		flags |= FLAG_ROOT_FS;
+	if (BPF_CORE_READ(super, s_magic) == OVERLAYFS_SUPER_MAGIC) {
+		flags |= FLAG_OVERLAY;
+		/* struct ovl_inode has the upper dentry right behind its struct inode, from 4.8 to today; the
+		 * type itself may be in a module, out of CO-RE's reach. */
+		struct dentry *upper = NULL;
+		bpf_probe_read_kernel(&upper, sizeof(upper), (char *)inode + bpf_core_type_size(struct inode));
+		if (upper)
+			flags |= FLAG_OVERLAY_UPPER;
+	}
+	return flags;
+}
+
+static __always_inline bool is_memfd(struct file *file, u32 flags)
+{
+	char name[8] = {};
+	if (!(flags & FLAG_DELETED) || !(flags & FLAG_DETACHED))
+		return false;
+	bpf_probe_read_kernel(name, 6, BPF_CORE_READ(file, f_path.dentry, d_name.name));
+	return name[0] == 'm' && name[1] == 'e' && name[2] == 'm' && name[3] == 'f' && name[4] == 'd' &&
+	       name[5] == ':';
+}
+
+/* Appends a kernel string without its NUL; returns true when it was cut. */
+static __always_inline bool append_string(union scratch *scratch, struct tail *tail, u32 *position,
+					  const char *source)
+{
+	u32 at = *position;
+	tail->offset = at;
+	tail->length = 0;
+	if (at >= RECORD_LIMIT)
+		return true;
+	long length = bpf_probe_read_kernel_str(&scratch->record[at], MAX_PATH, source);
+	if (length <= 1)
+		return length < 0;
+	length -= 1;
+	tail->length = length;
+	*position = at + (length & (MAX_PATH - 1));
+	return length == MAX_PATH - 1;
+}
+
+/* Appends the path in the buffer; returns true when its head is missing. */
+static __always_inline bool append_path(union scratch *scratch, struct tail *tail, u32 *position,
+					struct path_buffer *buffer)
+{
+	u32 at = *position;
+	u32 length = path_length(buffer);
+	tail->offset = at;
+	tail->length = 0;
+	if (at >= RECORD_LIMIT || length > MAX_PATH)
+		return true;
+	bpf_probe_read_kernel(&scratch->record[at], length, &buffer->text[buffer->offset & (MAX_PATH - 1)]);
+	tail->length = length;
+	*position = at + length;
+	return buffer->truncated;
+}
+
+static __always_inline void append_parent(union scratch *scratch, struct exec_event *event, u32 *position,
+					  struct process *process)
+{
+	u32 at = *position;
+	u32 length = process->parent_length & (2 * MAX_PATH - 1);
+	event->parent_exe.offset = at;
+	event->parent_exe.length = 0;
+	if (at >= RECORD_LIMIT || length > MAX_PATH)
+		return;
+	if (length <= INLINE_PATH) {
+		bpf_probe_read_kernel(&scratch->record[at], length, process->parent_exe);
+	} else {
+		struct long_path *path = bpf_map_lookup_elem(&long_paths, &process->parent_exe_id);
+		if (!path) {
+			event->flags |= FLAG_PARENT_TRUNCATED;
+			return;
+		}
+		bpf_probe_read_kernel(&scratch->record[at], length,
+				      &path->text[(MAX_PATH - length) & (MAX_PATH - 1)]);
+	}
+	event->parent_exe.length = length;
+	*position = at + length;
+}
+
+static __always_inline void append_args(union scratch *scratch, struct exec_event *event, u32 *position,
+					struct task_struct *task)
+{
+	u64 start = BPF_CORE_READ(task, mm, arg_start);
+	u64 end = BPF_CORE_READ(task, mm, arg_end);
+	u32 at = *position;
+	event->args.offset = at;
+	event->args.length = 0;
+	event->args_length = end > start ? end - start : 0;
+	if (at >= RECORD_LIMIT || !event->args_length)
+		return;
+	u32 length = MAX_ARGS;
+	if (event->args_length < MAX_ARGS)
+		length = event->args_length & (MAX_ARGS - 1);
+	else if (event->args_length > MAX_ARGS)
+		event->flags |= FLAG_ARGS_TRUNCATED;
+	if (bpf_probe_read_user(&scratch->record[at], length, (void *)start)) {
+		event->flags |= FLAG_ARGS_UNREADABLE;
+		count_trouble(TROUBLE_ARGS_UNREADABLE);
+		return;
+	}
+	event->args.length = length;
+	*position = at + length;
+}
+
+static __always_inline int handle_exec(struct task_struct *task, struct linux_binprm *bprm)
+{
+	u64 cgroup = cgroup_of(task);
+	if (is_ignored(cgroup))
+		return 0;
+	union scratch *scratch = only_element(&scratches);
+	struct path_buffer *buffer = only_element(&path_buffers);
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+	struct process *process = process_of(leader, cgroup);
+	if (!scratch || !buffer || !process)
+		return 0;
+	struct exec_event *event = (struct exec_event *)scratch->record;
+	u32 position = sizeof(*event);
+
+	begin_record(&event->header, EVENT_EXEC, cgroup);
+	struct file *file = BPF_CORE_READ(bprm, file);
+	event->flags = file_flags(file, task);
+	walk_file(buffer, file);
+	if (buffer->detached)
+		event->flags |= FLAG_DETACHED;
+	if (is_memfd(file, event->flags))
+		event->flags |= FLAG_MEMFD;
+	if (append_path(scratch, &event->exe, &position, buffer))
+		event->flags |= FLAG_EXE_TRUNCATED;
+
+	event->mount_namespace = mount_namespace_of(task);
+	if (process->flags & PROCESS_RUNTIME) {
+		if (process->outer_mount_namespace == event->mount_namespace)
+			event->flags |= FLAG_SETUP;
+		else
+			process->flags &= ~PROCESS_RUNTIME;
+	}
+	store_exe(process, buffer);
+	if (process->flags & PROCESS_PARENT_RUNTIME)
+		event->flags |= FLAG_PARENT_RUNTIME;
+	if (process->flags & PROCESS_PARENT_INFERRED)
+		event->flags |= FLAG_PARENT_INFERRED;
+	if (process->flags & PROCESS_PARENT_TRUNCATED)
+		event->flags |= FLAG_PARENT_TRUNCATED;
+	event->start = process->start;
+	event->parent_pid = process->parent_pid;
+	event->parent_start = process->parent_start;
+	append_parent(scratch, event, &position, process);
+
+	const char *filename = BPF_CORE_READ(bprm, filename);
+	const char *interp = BPF_CORE_READ(bprm, interp);
+	if (append_string(scratch, &event->filename, &position, filename))
+		event->flags |= FLAG_NAME_TRUNCATED;
+	event->interp.offset = position;
+	event->interp.length = 0;
+	if (interp != filename) {
+		event->flags |= FLAG_SCRIPT;
+		if (append_string(scratch, &event->interp, &position, interp))
+			event->flags |= FLAG_NAME_TRUNCATED;
+	}
+	append_args(scratch, event, &position, task);
+	event->args_count = BPF_CORE_READ(bprm, argc);
+
+	struct fs_struct *fs = BPF_CORE_READ(task, fs);
+	walk_path((u64)BPF_CORE_READ(fs, pwd.mnt), (u64)BPF_CORE_READ(fs, pwd.dentry));
+	if (append_path(scratch, &event->cwd, &position, buffer))
+		event->flags |= FLAG_CWD_TRUNCATED;
+
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	event->inode = BPF_CORE_READ(inode, i_ino);
+	event->size = BPF_CORE_READ(inode, i_size);
+	event->device = BPF_CORE_READ(inode, i_sb, s_dev);
+	const struct cred *cred = BPF_CORE_READ(task, cred);
+	event->uid = BPF_CORE_READ(cred, uid.val);
+	event->gid = BPF_CORE_READ(cred, gid.val);
+	event->euid = BPF_CORE_READ(cred, euid.val);
+	event->effective_caps = BPF_CORE_READ(cred, cap_effective.val);
+	event->permitted_caps = BPF_CORE_READ(cred, cap_permitted.val);
+	event->pid = BPF_CORE_READ(leader, tgid);
+	event->container_pid = innermost_pid(leader, &event->pid_namespace);
+	bpf_get_current_comm(event->comm, sizeof(event->comm));
+	event->padding = 0;
+	submit_record(event, position & (sizeof(scratch->record) - 1));
+	return 0;
+}
+
+#endif

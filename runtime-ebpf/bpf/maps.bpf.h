@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0 */
+/* Every map, and the settings that the loader writes before anything runs. */
+#ifndef PODWARDEN_MAPS_BPF_H
+#define PODWARDEN_MAPS_BPF_H
+
+#include "kernel.bpf.h"
+#include <bpf/bpf_helpers.h>
+#include "events.h"
+
+/* Which hierarchy cgroup ids are taken from: enum cgroup_source. */
+const volatile u32 cgroup_source = 0;
+/* On cgroup v1: the hierarchy_id of that hierarchy. */
+const volatile u32 cgroup_hierarchy = 0;
+
+enum cgroup_source {
+	SOURCE_UNIFIED = 0,
+	SOURCE_MEMORY = 1,
+	SOURCE_PIDS = 2,
+	SOURCE_CPU = 3,
+	SOURCE_DEVICES = 4,
+	SOURCE_FREEZER = 5,
+};
+
+/* Longest path that a process record holds itself. */
+#define INLINE_PATH 160
+#define MAX_PATH 4096
+#define MAX_NAME 256
+
+enum process_flags {
+	/* It runs an executable that was not started in this container: the runtime's own. */
+	PROCESS_RUNTIME = 1 << 0,
+	/* So did the process that forked it. */
+	PROCESS_PARENT_RUNTIME = 1 << 1,
+	/* Its fork was not seen. */
+	PROCESS_PARENT_INFERRED = 1 << 2,
+	PROCESS_EXE_TRUNCATED = 1 << 3,
+	PROCESS_PARENT_TRUNCATED = 1 << 4,
+};
+
+/* What is remembered of a live process, so that each event can say who its parent was. */
+struct process {
+	u64 start;
+	u64 parent_start;
+	u64 owner;           /* its container's cgroup, or its own where there is none */
+	u64 exe_id;          /* key in long_paths where exe does not fit */
+	u64 parent_exe_id;
+	u32 parent_pid;
+	u32 flags;
+	u32 outer_mount_namespace; /* of a runtime process: where it came from */
+	u16 exe_length;
+	u16 parent_length;
+	u8 exe[INLINE_PATH];
+	u8 parent_exe[INLINE_PATH];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, u32);    /* tgid */
+	__type(value, struct process);
+} processes SEC(".maps");
+
+struct long_path {
+	u8 text[MAX_PATH];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 256);
+	__type(key, u64);    /* process.exe_id */
+	__type(value, struct long_path);
+} long_paths SEC(".maps");
+
+/* What is known of a cgroup. One that is not in here is watched: what is new is never missed. */
+struct cgroup_state {
+	u64 owner;           /* the cgroup of its container; 0 until somebody knows */
+	u32 ignored;
+	u32 padding;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, u64);    /* cgroup id */
+	__type(value, struct cgroup_state);
+} cgroups SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 8 << 20);
+} events SEC(".maps");
+
+/* Whether the reader sleeps and must be woken. */
+struct reader_state {
+	u32 asleep;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct reader_state);
+} reader SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, CLASS_COUNT);
+	__type(key, u32);
+	__type(value, u64);  /* events made */
+} made SEC(".maps");
+
+struct loss_key {
+	u64 cgroup;
+	u32 class;
+	u32 padding;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct loss_key);
+	__type(value, u64);
+} lost SEC(".maps");
+
+/* What went wrong in the kernel, for the metrics. */
+enum trouble {
+	TROUBLE_PROCESSES_FULL = 0,
+	TROUBLE_CGROUPS_FULL = 1,
+	TROUBLE_LOST_FULL = 2,
+	TROUBLE_ARGS_UNREADABLE = 3,
+	TROUBLE_COUNT = 4,
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, TROUBLE_COUNT);
+	__type(key, u32);
+	__type(value, u64);
+} troubles SEC(".maps");
+
+/* Where a record is put together: 24 KiB for what is written so far, and room for the longest piece. */
+#define RECORD_LIMIT 24576
+#define MAX_ARGS 4096
+
+union scratch {
+	u8 record[32768];
+	/* So that the object's BTF describes the wire; the layout test reads it there. */
+	struct exec_event exec;
+	struct fork_event fork;
+	struct exit_event exit;
+	struct cgroup_event cgroup;
+	enum event_kind kind;
+	enum event_flags flags;
+	enum event_class class;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, union scratch);
+} scratches SEC(".maps");
+
+/* Where a path is put together, from its end backwards. */
+struct path_buffer {
+	u32 offset;          /* where in text the path begins; it ends at MAX_PATH */
+	u32 truncated;       /* the head is missing */
+	u32 detached;        /* the top mount is in no mount namespace */
+	u32 padding;
+	u8 text[MAX_PATH + MAX_NAME];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct path_buffer);
+} path_buffers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct process);
+} process_buffers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u64);  /* ids given out on this CPU */
+} exe_ids SEC(".maps");
+
+static __always_inline void *only_element(void *map)
+{
+	u32 zero = 0;
+	return bpf_map_lookup_elem(map, &zero);
+}
+
+static __always_inline void count_trouble(u32 what)
+{
+	u64 *count = bpf_map_lookup_elem(&troubles, &what);
+	if (count)
+		*count += 1;
+}
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0 */
+/* Sections only: each hook as a BTF tracepoint, which costs least, and as a raw tracepoint, for kernels whose
+ * BTF does not describe it. Tracepoints have no stable ABI but these have kept their arguments since 5.5:
+ *
+ *   sched_process_fork(parent, child)        parent is the task that called clone, whatever CLONE_PARENT says
+ *   sched_process_exec(task, old_pid, bprm)  after the point of no return, before the first instruction
+ *   sched_process_exit(task, ...)            for each thread
+ *   cgroup_mkdir(cgroup, path), cgroup_rmdir(cgroup, path)
+ *   cgroup_attach_task(cgroup, path, task, threadgroup)   after the move
+ */
+#include "exec.bpf.h"
+#include "cgroup.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";
+
+#define HOOK(name, call)                                                  \
+	SEC("tp_btf/" #name) int btf_##name(unsigned long long *ctx)      \
+	{                                                                 \
+		return call;                                              \
+	}                                                                 \
+	SEC("raw_tp/" #name) int raw_##name(unsigned long long *ctx)      \
+	{                                                                 \
+		return call;                                              \
+	}
+
+HOOK(sched_process_fork, handle_fork((void *)ctx[0], (void *)ctx[1]))
+HOOK(sched_process_exec, handle_exec((void *)ctx[0], (void *)ctx[2]))
+HOOK(sched_process_exit, handle_exit((void *)ctx[0]))
+HOOK(cgroup_mkdir, handle_cgroup_made((void *)ctx[0], (void *)ctx[1]))
+HOOK(cgroup_rmdir, handle_cgroup_removed((void *)ctx[0], (void *)ctx[1]))
+HOOK(cgroup_attach_task, handle_attach((void *)ctx[2]))

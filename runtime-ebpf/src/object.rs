@@ -1,0 +1,14 @@
+//! The compiled BPF objects. They are committed, so that nobody needs clang to build this crate;
+//! `cargo xtask bpf` makes them anew from `bpf/*.bpf.c`.
+
+/// Bytes at an address that ELF structures can be read from.
+#[repr(align(8))]
+struct Aligned<T: ?Sized>(T);
+
+static ALIGNED_PROCESS: &Aligned<[u8]> = &Aligned(*include_bytes!("../obj/process.bpf.o"));
+static ALIGNED_PROBE: &Aligned<[u8]> = &Aligned(*include_bytes!("../obj/probe.bpf.o"));
+
+/// The sensor's programs and maps.
+pub(crate) static PROCESS: &[u8] = &ALIGNED_PROCESS.0;
+/// A program that does nothing.
+pub(crate) static PROBE: &[u8] = &ALIGNED_PROBE.0;

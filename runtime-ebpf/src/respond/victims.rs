@@ -1,0 +1,200 @@
+//! The processes of a cgroup tree, and signals that reach only them.
+
+use std::collections::HashSet;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use crate::container::ProcDir;
+use crate::container::{child_cgroups, open_below, read_pids};
+
+/// So many processes are looked at to find the main one. The kernel lists early ones first, and in a cgroup
+/// of more the time is better spent on killing.
+const MAIN_CANDIDATES: usize = 64;
+/// So many pidfds are open at a time.
+const BATCH: usize = 256;
+
+/// Buffers that are kept, so that the first signal need not wait for the allocator.
+#[derive(Debug)]
+pub(super) struct Victims {
+    text: Vec<u8>,
+    pids: Vec<u32>,
+    again: Vec<u32>,
+    /// Never signalled, wherever they are listed.
+    pub(super) spared: [u32; 2],
+}
+
+impl Victims {
+    pub(super) fn new(own_pid: u32) -> Self {
+        Self {
+            text: Vec::with_capacity(4096),
+            pids: Vec::with_capacity(512),
+            again: Vec::with_capacity(512),
+            spared: [1, own_pid],
+        }
+    }
+
+    /// Kills the first process that the container has, the one whose end is the container's end.
+    ///
+    /// True when a process got the signal.
+    pub(super) fn kill_main(&mut self, proc: &ProcDir, cgroup: &OwnedFd) -> io::Result<bool> {
+        let mut killed = None;
+        // With some runtimes, and with an init system inside, all processes are in cgroups below.
+        for_each_cgroup(cgroup, |dir| {
+            if killed.is_none() {
+                self.list(dir)?;
+                if !self.pids.is_empty() {
+                    killed = Some(self.kill_oldest(proc, dir)?);
+                }
+            }
+            Ok(killed.is_none())
+        })?;
+        Ok(killed.unwrap_or(false))
+    }
+
+    /// Kills every process that the tree lists now, and puts it into `killed`.
+    pub(super) fn kill_listed(&mut self, cgroup: &OwnedFd, killed: &mut HashSet<u32>) -> io::Result<()> {
+        for_each_cgroup(cgroup, |dir| self.kill_in(dir, killed).map(|()| true))
+    }
+
+    /// The processes that the tree lists now; an error when not all of it could be read.
+    pub(super) fn remaining(&mut self, cgroup: &OwnedFd) -> io::Result<Vec<u32>> {
+        self.pids.clear();
+        for_each_cgroup(cgroup, |dir| {
+            read_pids(dir, &mut self.text, &mut self.pids).map(|()| true)
+        })?;
+        Ok(self.pids.clone())
+    }
+
+    fn list(&mut self, dir: &OwnedFd) -> io::Result<()> {
+        self.pids.clear();
+        read_pids(dir, &mut self.text, &mut self.pids)?;
+        let spared = self.spared;
+        self.pids.retain(|pid| !spared.contains(pid));
+        Ok(())
+    }
+
+    fn kill_oldest(&mut self, proc: &ProcDir, dir: &OwnedFd) -> io::Result<bool> {
+        let candidates = &self.pids[..self.pids.len().min(MAIN_CANDIDATES)];
+        let oldest = match candidates {
+            [] => return Ok(false),
+            [only] => *only,
+            // Start times are in hundredths of a second: among equals the one whose parent is none of them.
+            _ => candidates
+                .iter()
+                .filter_map(|&pid| Some((pid, proc.stat(pid)?)))
+                .min_by_key(|(pid, stat)| (stat.start_ticks, candidates.contains(&stat.parent), *pid))
+                .map_or(candidates[0], |(pid, _)| pid),
+        };
+        let Some(pidfd) = open_pidfd(oldest) else {
+            return Ok(false);
+        };
+        self.again.clear();
+        read_pids(dir, &mut self.text, &mut self.again)?;
+        Ok(self.again.contains(&oldest) && pidfd_send_signal(&pidfd, Signal::KILL).is_ok())
+    }
+
+    fn kill_in(&mut self, dir: &OwnedFd, killed: &mut HashSet<u32>) -> io::Result<()> {
+        self.list(dir)?;
+        let pids = std::mem::take(&mut self.pids);
+        for batch in pids.chunks(BATCH) {
+            let opened: Vec<(u32, OwnedFd)> = batch
+                .iter()
+                .filter_map(|&pid| Some((pid, open_pidfd(pid)?)))
+                .collect();
+            self.again.clear();
+            read_pids(dir, &mut self.text, &mut self.again)?;
+            self.again.sort_unstable();
+            for (pid, pidfd) in opened {
+                if self.again.binary_search(&pid).is_ok() && pidfd_send_signal(&pidfd, Signal::KILL).is_ok() {
+                    killed.insert(pid);
+                }
+            }
+        }
+        self.pids = pids;
+        Ok(())
+    }
+}
+
+/// Shows an open cgroup directory and all those below it, until `each` says to stop. One that disappears
+/// meanwhile had no processes, and is left out; any other error ends the walk, so that nothing is overlooked.
+///
+/// As many directories are open as the tree is deep, however many there are.
+pub(super) fn for_each_cgroup(
+    cgroup: &OwnedFd,
+    mut each: impl FnMut(&OwnedFd) -> io::Result<bool>,
+) -> io::Result<()> {
+    let mut visit = |dir: OwnedFd| -> io::Result<Option<Level>> {
+        let result = each(&dir).and_then(|go_on| Ok(go_on.then_some(Level::new(dir)?)));
+        match result {
+            Err(error) if is_disappearance(&error) => Ok(Some(Level::default())),
+            result => result,
+        }
+    };
+    let mut open = match visit(open_below(cgroup, b".")?)? {
+        Some(level) => vec![level],
+        None => return Ok(()),
+    };
+    while let Some(level) = open.last_mut() {
+        let Some((dir, name)) = level.next() else {
+            open.pop();
+            continue;
+        };
+        match open_below(dir, &name) {
+            Ok(child) => match visit(child)? {
+                Some(level) => open.push(level),
+                None => return Ok(()),
+            },
+            Err(error) if is_disappearance(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// A directory with those in it that were not visited yet.
+#[derive(Default)]
+struct Level(Option<OwnedFd>, Vec<Vec<u8>>);
+
+impl Level {
+    fn new(dir: OwnedFd) -> io::Result<Self> {
+        let names = child_cgroups(open_below(&dir, b".")?)
+            .map(|(_, name)| name)
+            .collect();
+        Ok(Self(Some(dir), names))
+    }
+
+    fn next(&mut self) -> Option<(&OwnedFd, Vec<u8>)> {
+        Some((self.0.as_ref()?, self.1.pop()?))
+    }
+}
+
+/// True for what the kernel says of a cgroup that was removed.
+pub(super) fn is_disappearance(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
+        || error.raw_os_error() == Some(rustix::io::Errno::NODEV.raw_os_error())
+}
+
+fn open_pidfd(pid: u32) -> Option<OwnedFd> {
+    let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
+    pidfd_open(pid, PidfdFlags::empty()).ok()
+}
+
+/// Writes to a control file of a cgroup.
+pub(super) fn write_control(dir: impl AsFd, name: &str, value: &str) -> io::Result<()> {
+    use rustix::fs::{Mode, OFlags};
+    let file = rustix::fs::openat(dir, name, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::io::write(&file, value.as_bytes())?;
+    Ok(())
+}
+
+/// Reads a control file of a cgroup.
+pub(super) fn read_control(dir: impl AsFd, name: &str) -> io::Result<Vec<u8>> {
+    use rustix::fs::{Mode, OFlags};
+    let file = rustix::fs::openat(dir, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut text = vec![0; 256];
+    let length = rustix::io::read(&file, &mut text[..])?;
+    text.truncate(length);
+    Ok(text)
+}

@@ -1,0 +1,130 @@
+//! Why an object of a rule file is refused.
+
+use std::fmt;
+
+use runtime_core::finding::InvalidSeverity;
+
+use super::compile::{MAX_SIZE, MAX_TREE_DEPTH};
+use super::field::FieldType;
+use super::parser::SyntaxError;
+
+/// The kinds of objects in a rule file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum ObjectKind {
+    List,
+    Macro,
+    Rule,
+}
+
+impl ObjectKind {
+    /// The key that holds the object's name, which is also what it is called.
+    pub(super) fn key(self) -> &'static str {
+        match self {
+            Self::List => "list",
+            Self::Macro => "macro",
+            Self::Rule => "rule",
+        }
+    }
+}
+
+impl fmt::Display for ObjectKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.key())
+    }
+}
+
+/// An object that is not what its kind must be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub(super) enum ObjectError {
+    #[error("an object with the key `rule`, `macro` or `list` is expected")]
+    NotAnObject,
+    #[error("neither a rule nor a macro nor a list")]
+    UnknownObject,
+    #[error("the key `{key}` is missing or empty")]
+    MissingKey { key: &'static str },
+    #[error("the key `{key}` is not known")]
+    UnknownKey { key: String },
+    #[error("`{key}` must be {expected}")]
+    WrongType {
+        key: &'static str,
+        expected: &'static str,
+    },
+    #[error("`source`: there are no events from {source_name:?}, only from \"syscall\"")]
+    Source { source_name: String },
+    #[error(
+        "`priority`: not a priority (emergency, alert, critical, error, warning, notice, informational, debug): {text:?}"
+    )]
+    Priority { text: String },
+    #[error("`severity`: {0}")]
+    Severity(InvalidSeverity),
+    #[error("`response`: not a response (kill, deny, alert): {text:?}")]
+    Response { text: String },
+    #[error("this file has a {kind} of that name already, at line {line}")]
+    DuplicateName { kind: ObjectKind, line: usize },
+    #[error("`id`: the rule {rule:?} has the id {id:?} already")]
+    DuplicateId { id: String, rule: String },
+    #[error("`output`: {0}")]
+    Output(ConditionError),
+    #[error("`condition`: {0}")]
+    Condition(ConditionError),
+}
+
+/// A condition, or an output, that cannot be compiled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub(super) enum ConditionError {
+    #[error(transparent)]
+    Syntax(#[from] SyntaxError),
+    #[error("the field `{field}` is not known")]
+    UnknownField { field: String },
+    #[error("the field `{field}` takes no argument, and has `[{argument}]`")]
+    UnexpectedArgument { field: &'static str, argument: String },
+    #[error("the field `{field}` takes a number from 0 as its argument, not `{argument}`")]
+    Argument { field: &'static str, argument: String },
+    #[error("the macro `{name}` is not known")]
+    UnknownMacro { name: String },
+    #[error("the macro `{name}` was refused")]
+    RefusedMacro { name: String },
+    #[error("macros go round in a circle: {}", path.join(" -> "))]
+    CyclicMacro { path: Vec<String> },
+    #[error("lists go round in a circle: {}", path.join(" -> "))]
+    CyclicList { path: Vec<String> },
+    #[error("with its macros it is nested more than {MAX_TREE_DEPTH} deep")]
+    TooDeep,
+    #[error("with its macros and lists it has more than {MAX_SIZE} parts")]
+    TooLarge,
+    #[error("the field `{field}` is {}, which `{operator}` cannot test", kind_name(*kind))]
+    Operator {
+        field: &'static str,
+        kind: FieldType,
+        operator: String,
+    },
+    #[error("the field `{field}` is {}, which a transformer cannot change", kind_name(*kind))]
+    Transformer { field: &'static str, kind: FieldType },
+    #[error("the field `{field}` is {}, and {value:?} is none", kind_name(*kind))]
+    Value {
+        field: &'static str,
+        kind: FieldType,
+        value: String,
+    },
+    #[error("of patterns only `*` and `?` are known, and {pattern:?} has more")]
+    Pattern { pattern: String },
+    #[error("in the macro `{name}`: {error}")]
+    InMacro {
+        name: String,
+        error: Box<ConditionError>,
+    },
+    #[error("it can hold for no event: the events are of the types execve, clone and procexit")]
+    NeverHolds,
+    #[error("`%` is followed by no field")]
+    Placeholder,
+}
+
+fn kind_name(kind: FieldType) -> &'static str {
+    match kind {
+        FieldType::Text | FieldType::Name => "a text",
+        FieldType::Number => "a whole number",
+        FieldType::Bool => "true or false",
+    }
+}
