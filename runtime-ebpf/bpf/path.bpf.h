@@ -56,7 +56,9 @@ __noinline int walk_path(u64 vfsmount_address, u64 dentry_address)
 		buffer->offset = offset;
 		dentry = parent;
 	}
-	buffer->detached = BPF_CORE_READ(mount, mnt_ns) == NULL;
+	/* None, or an error value for the kernel's own mounts, on which memfds lie. */
+	u64 namespace = (u64)BPF_CORE_READ(mount, mnt_ns);
+	buffer->detached = namespace == 0 || namespace >= (u64)-4095;
 	if (buffer->offset == MAX_PATH && !buffer->truncated) {
 		buffer->offset = MAX_PATH - 1;
 		buffer->text[MAX_PATH - 1] = '/';

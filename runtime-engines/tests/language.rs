@@ -1,5 +1,7 @@
 //! What rules mean, and what is refused.
 
+use std::fmt::Write as _;
+
 use runtime_core::Event;
 use runtime_core::event::Origin;
 use runtime_core::policy::{Problem, RuleSource};
@@ -374,7 +376,7 @@ fn a_broken_object_is_refused_alone_with_its_place() {
         told,
         [
             "rules.yaml:105: rule \"misspelt field\": `condition`: the field `proc.nmae` is not known",
-            "rules.yaml:109: rule \"misspelt key\": the key `priorty` is not known",
+            "rules.yaml:109: rule \"misspelt key\": the key \"priorty\" is not known",
             "rules.yaml:112: rule \"bad priority\": `priority`: not a priority (emergency, alert, critical, error, \
              warning, notice, informational, debug): \"loud\"",
             "rules.yaml:113: rule \"no condition\": the key `condition` is missing or empty",
@@ -518,14 +520,14 @@ fn macros_cannot_explode() {
     let mut text = String::from("- {macro: m0, condition: proc.pid = 1}\n");
     for n in 1..=64 {
         let before = n - 1;
-        text += &format!("- {{macro: m{n}, condition: m{before} or m{before}}}\n");
+        writeln!(text, "- {{macro: m{n}, condition: m{before} or m{before}}}").unwrap();
     }
     text += "- {rule: r, condition: m64}\n";
     assert!(problems(&text)[0].contains("more than 1000000 parts"));
     // A long chain is no explosion, and is bounded too.
     let mut text = String::from("- {macro: m0, condition: proc.pid > 1}\n");
     for n in 1..=5_000 {
-        text += &format!("- {{macro: m{n}, condition: not m{}}}\n", n - 1);
+        writeln!(text, "- {{macro: m{n}, condition: not m{}}}", n - 1).unwrap();
     }
     text += "- {rule: deep, condition: m5000}\n- {rule: r, condition: m40}\n";
     let (rules, problems) = compile(&text);
@@ -543,10 +545,22 @@ fn lists_cannot_explode() {
     let mut text = String::from("- {list: l0, items: [ls]}\n");
     for n in 1..=64 {
         let before = n - 1;
-        text += &format!("- {{list: l{n}, items: [l{before}, l{before}]}}\n");
+        writeln!(text, "- {{list: l{n}, items: [l{before}, l{before}]}}").unwrap();
     }
     text += "- {rule: r, condition: proc.name in (l64)}\n";
     assert_eq!(judged(compiled(&text), &mk_listing()), ["r"]);
+}
+
+/// YAML's own way of saying much with few words.
+#[test]
+fn yaml_aliases_cannot_explode() {
+    let mut text = String::from("- &a0 {list: l, items: [x, x, x, x, x, x, x, x]}\n");
+    for n in 1..=40 {
+        let before = format!("*a{}", n - 1);
+        writeln!(text, "- &a{n} [{before}, {before}, {before}, {before}]").unwrap();
+    }
+    let told = problems(&text);
+    assert!(told.len() == 1 && told[0].contains("not YAML"), "{told:?}");
 }
 
 #[test]
@@ -572,12 +586,13 @@ fn files_that_are_no_rule_files() {
 #[test]
 fn a_file_of_ten_megabytes_is_read() {
     let mut text = String::from("- list: many\n  items:\n");
-    for n in 0..400_000 {
-        text += &format!("  - some-name-of-a-program-{n}\n");
+    let padding = "x".repeat(500);
+    for n in 0..20_000 {
+        writeln!(text, "  - {padding}-{n}").unwrap();
     }
     text += "- {rule: r, condition: proc.name in (many)}\n";
     assert!(text.len() > 10_000_000);
-    let event = mk_exec_event("/bin/some-name-of-a-program-399999", &["x"]);
+    let event = mk_exec_event(&format!("/bin/{padding}-19999"), &["x"]);
     assert_eq!(judged(compiled(&text), &event), ["r"]);
 }
 

@@ -68,10 +68,10 @@ fn tree_of(leaf: impl Strategy<Value = Expr> + 'static) -> impl Strategy<Value =
 
 /// A test that means something, over values that events below may have.
 fn any_meaningful_check() -> impl Strategy<Value = Expr> {
-    let text = prop::sample::select(vec![
+    let texts = prop::sample::select(vec![
         "", "a", "b", "ab", "B", "/a", "/a/b", "a b", "x", "*b", "execve", "clone",
     ]);
-    let value = text.prop_map(|text| Value {
+    let value = texts.prop_map(|text| Value {
         text: text.to_owned(),
         quoted: true,
     });

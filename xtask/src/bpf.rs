@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::Outcome;
-use crate::command::{Limited, root, target};
+use crate::command::{Limited, is_installed, root, target};
 
 /// The version whose output is committed. Another one makes other bytes.
 const CLANG: &str = "clang-19";
@@ -20,13 +20,30 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    make(arguments.check)
+}
+
+/// Fails where a committed object is not what its source gives.
+pub(crate) fn check() -> Outcome {
+    make(true)
+}
+
+/// Why nothing can be compiled here; `None` where it can.
+pub(crate) fn obstacle() -> Option<String> {
+    [CLANG, STRIP]
+        .into_iter()
+        .find(|program| !is_installed(program))
+        .map(|program| format!("{program} is not installed"))
+}
+
+fn make(check: bool) -> Outcome {
     let home = root().join("runtime-ebpf");
     let objects = home.join("obj");
     let sources = sources(&home.join("bpf"))?;
     if sources.is_empty() {
         return Err("runtime-ebpf/bpf holds no *.bpf.c".into());
     }
-    let output = if arguments.check {
+    let output = if check {
         target().join("bpf-check")
     } else {
         objects.clone()
@@ -36,7 +53,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     for name in &sources {
         let made = output.join(format!("{name}.bpf.o"));
         compile(&home, name, &made)?;
-        if !arguments.check {
+        if !check {
             println!("made obj/{name}.bpf.o, {} bytes", std::fs::metadata(&made)?.len());
         } else if std::fs::read(&made)?
             != std::fs::read(objects.join(format!("{name}.bpf.o"))).unwrap_or_default()
@@ -44,7 +61,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
             stale.push(format!("obj/{name}.bpf.o"));
         }
     }
-    if arguments.check {
+    if check {
         stale.extend(without_source(&objects, &sources)?);
         if !stale.is_empty() {
             let version = Limited::new(CLANG).args(["--version"]).read()?;

@@ -3,7 +3,7 @@
 mod bpf;
 mod command;
 mod setup;
-
+mod test;
 mod vm;
 
 use std::process::ExitCode;
@@ -26,6 +26,8 @@ enum Command {
     Bpf(bpf::Arguments),
     /// Run the privileged tests in virtual machines with Debian's kernels
     Vm(vm::Arguments),
+    /// Run every check and test there is
+    Test(test::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         Command::Setup(arguments) => setup::run(&arguments),
         Command::Bpf(arguments) => bpf::run(&arguments),
         Command::Vm(arguments) => vm::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

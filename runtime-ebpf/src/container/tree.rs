@@ -69,11 +69,16 @@ impl CgroupTree {
 
     /// Opens the directory of a cgroup; `NotFound` when the cgroup is gone.
     pub(crate) fn open_cgroup(&self, id: CgroupId) -> io::Result<OwnedFd> {
+        self.open_with_path(id).map(|(dir, _)| dir)
+    }
+
+    /// The same, with the path that led there.
+    pub(crate) fn open_with_path(&self, id: CgroupId) -> io::Result<(OwnedFd, Arc<[u8]>)> {
         if let Some(path) = self.path(id)
             && let Ok(dir) = self.open_path(&path)
             && cgroup_id(&dir)? == id
         {
-            return Ok(dir);
+            return Ok((dir, path));
         }
         // The path is not known, or a v1 cgroup was renamed.
         let path = self.find(id).ok_or(io::ErrorKind::NotFound)?;
@@ -81,7 +86,7 @@ impl CgroupTree {
         if cgroup_id(&dir)? != id {
             return Err(io::ErrorKind::NotFound.into());
         }
-        Ok(dir)
+        Ok((dir, path.into()))
     }
 
     /// Opens the directory at a path of the hierarchy, whichever cgroup that is now.

@@ -232,8 +232,8 @@ impl Responder for ContainerKiller {
         if let Some(reason) = self.protection(container) {
             return KillOutcome::Protected(reason);
         }
-        let cgroup = match self.tree.open_cgroup(container.cgroup) {
-            Ok(cgroup) => cgroup,
+        let (cgroup, path) = match self.tree.open_with_path(container.cgroup) {
+            Ok(found) => found,
             // The kernel removes a cgroup only when nothing is in it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return KillOutcome::Killed(KillReport {
@@ -248,7 +248,6 @@ impl Responder for ContainerKiller {
             Ok(false) => {}
             Err(error) => return KillOutcome::Failed(format!("its processes cannot be listed: {error}")),
         }
-        let path = self.tree.path(container.cgroup).unwrap_or_default();
         match self.kill_rest(&cgroup, &path, start) {
             Ok(processes) => KillOutcome::Killed(KillReport {
                 processes,

@@ -198,3 +198,122 @@ pub(super) fn read_control(dir: impl AsFd, name: &str) -> io::Result<Vec<u8>> {
     text.truncate(length);
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+    use std::process::{Child, Command};
+    use std::thread::sleep;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Processes of this test, the oldest first, ended at the latest when it ends.
+    struct Sleepers(Vec<Child>);
+
+    impl Sleepers {
+        fn new(count: usize) -> Self {
+            let start = |_| {
+                // Start times are in hundredths of a second.
+                sleep(Duration::from_millis(25));
+                Command::new("sleep").arg("60").spawn().unwrap()
+            };
+            Self((0..count).map(start).collect())
+        }
+
+        fn list(&self, order: &[usize]) -> String {
+            order
+                .iter()
+                .map(|&at| format!("{}\n", self.0[at].id()))
+                .collect()
+        }
+
+        fn is_dead(&mut self, at: usize) -> bool {
+            (0..200).any(|_| {
+                sleep(Duration::from_millis(1));
+                self.0[at].try_wait().unwrap().is_some()
+            })
+        }
+
+        fn are_alive(&mut self) -> Vec<bool> {
+            self.0
+                .iter_mut()
+                .map(|child| child.try_wait().unwrap().is_none())
+                .collect()
+        }
+    }
+
+    impl Drop for Sleepers {
+        fn drop(&mut self) {
+            for child in &mut self.0 {
+                let _ = child.kill();
+                let _ = child.wait();
+            }
+        }
+    }
+
+    /// A directory of plain files for a cgroup: the kernel's files are read the same way.
+    fn cgroup(dir: &Path, procs: &str) -> OwnedFd {
+        fs::create_dir_all(dir).unwrap();
+        fs::write(dir.join("cgroup.procs"), procs).unwrap();
+        fs::File::open(dir).unwrap().into()
+    }
+
+    fn proc() -> ProcDir {
+        ProcDir::open(Path::new("/proc")).unwrap()
+    }
+
+    #[test]
+    fn the_oldest_process_is_the_main_one_in_whatever_order_they_are_listed() {
+        let mut sleepers = Sleepers::new(3);
+        let dir = tempfile::tempdir().unwrap();
+        let cgroup = cgroup(dir.path(), &sleepers.list(&[2, 0, 1]));
+        assert!(Victims::new(0).kill_main(&proc(), &cgroup).unwrap());
+        assert!(sleepers.is_dead(0));
+        assert_eq!(sleepers.are_alive(), [false, true, true]);
+    }
+
+    #[test]
+    fn the_main_process_may_be_in_a_cgroup_below() {
+        let mut sleepers = Sleepers::new(2);
+        let dir = tempfile::tempdir().unwrap();
+        cgroup(&dir.path().join("payload/inner"), &sleepers.list(&[1, 0]));
+        cgroup(&dir.path().join("payload"), "");
+        let cgroup = cgroup(dir.path(), "");
+        assert!(Victims::new(0).kill_main(&proc(), &cgroup).unwrap());
+        assert!(sleepers.is_dead(0));
+        assert_eq!(sleepers.are_alive(), [false, true]);
+    }
+
+    #[test]
+    fn spared_processes_and_those_of_other_namespaces_get_no_signal() {
+        let mut sleepers = Sleepers::new(1);
+        let dir = tempfile::tempdir().unwrap();
+        let cgroup = cgroup(dir.path(), &format!("0\n1\n{}", sleepers.list(&[0])));
+        let mut victims = Victims::new(sleepers.0[0].id());
+        let mut killed = HashSet::new();
+        assert!(!victims.kill_main(&proc(), &cgroup).unwrap());
+        victims.kill_listed(&cgroup, &mut killed).unwrap();
+        assert!(killed.is_empty());
+        assert_eq!(sleepers.are_alive(), [true]);
+    }
+
+    #[test]
+    fn everything_in_the_tree_is_listed_and_killed_but_nothing_outside() {
+        let mut sleepers = Sleepers::new(3);
+        let dir = tempfile::tempdir().unwrap();
+        cgroup(&dir.path().join("neighbour"), &sleepers.list(&[2]));
+        cgroup(&dir.path().join("tree/a/b"), &sleepers.list(&[1]));
+        cgroup(&dir.path().join("tree/a"), "");
+        let tree = cgroup(&dir.path().join("tree"), &sleepers.list(&[0]));
+        let mut victims = Victims::new(0);
+        let expected = [0, 1].map(|at| sleepers.0[at].id());
+        assert_eq!(victims.remaining(&tree).unwrap(), expected);
+        let mut killed = HashSet::new();
+        victims.kill_listed(&tree, &mut killed).unwrap();
+        assert_eq!(killed, HashSet::from(expected));
+        assert!(sleepers.is_dead(0) && sleepers.is_dead(1));
+        assert_eq!(sleepers.are_alive(), [false, false, true]);
+    }
+}

@@ -226,7 +226,7 @@ impl<'n> Compiler<'n> {
                 Some((inner, _)) if inner != name => {
                     if let Some(at) = self.open_lists.iter().position(|open| open == inner) {
                         let mut path = circle(&self.open_lists[at..]);
-                        path.insert(path.len() - 1, name.to_owned());
+                        path.insert(path.len() - 1, name.escape_debug().to_string());
                         return Err(ConditionError::CyclicList { path });
                     }
                     if start > MAX_TREE_DEPTH {
@@ -421,7 +421,7 @@ fn misfit(field: &'static Field, text: &str) -> ConditionError {
 fn circle(open: &[&str]) -> Vec<String> {
     open.iter()
         .chain(open.first())
-        .map(|&name| name.to_owned())
+        .map(|name| name.escape_debug().to_string())
         .collect()
 }
 

@@ -77,8 +77,8 @@ pub(super) fn read(source: &RuleSource, problems: &mut Vec<Problem>) -> Vec<Obje
         // The defaults are for small configuration files; rule sets of many megabytes are real. The depth of
         // nesting stays bounded.
         budget: serde_saphyr::budget! {
-            max_events: 20_000_000,
-            max_nodes: 10_000_000,
+            max_events: 6_000_000,
+            max_nodes: 3_000_000,
         },
         with_snippet: false,
     };

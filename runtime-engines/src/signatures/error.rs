@@ -43,7 +43,7 @@ pub(super) enum ObjectError {
     UnknownObject,
     #[error("the key `{key}` is missing or empty")]
     MissingKey { key: &'static str },
-    #[error("the key `{key}` is not known")]
+    #[error("the key {key:?} is not known")]
     UnknownKey { key: String },
     #[error("`{key}` must be {expected}")]
     WrongType {

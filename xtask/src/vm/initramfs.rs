@@ -9,7 +9,7 @@ use super::{Built, Kernel, kernel};
 use crate::Outcome;
 use crate::command::Limited;
 
-/// The first program. The initial file system cannot be left by pivot_root, which containers need, so
+/// The first program. The initial file system cannot be left by `pivot_root`, which containers need, so
 /// everything moves to one that can.
 const INIT: &str = include_str!("init.sh");
 /// The second: prepares the machine as a distribution does.

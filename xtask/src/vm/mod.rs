@@ -17,9 +17,9 @@ use std::time::{Duration, Instant};
 use crate::Outcome;
 use crate::command::{Limited, is_installed, target};
 
-pub(crate) use build::{Built, build};
+pub(crate) use build::{Built, build, run_here};
 use console::Report;
-pub(crate) use kernel::{KERNELS, Kernel};
+pub(crate) use kernel::{KERNELS, Kernel, fetch};
 
 /// Longest life of a virtual machine: its tests have limits of their own, which are below this together.
 const LIMIT: Duration = Duration::from_mins(15);
