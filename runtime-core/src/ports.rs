@@ -69,6 +69,8 @@ pub enum KillOutcome {
 pub struct KillReport {
     /// How many processes were killed, where that was counted.
     pub processes: Option<u32>,
+    /// How long it took until the first signal was sent; `None` when there was nothing left to signal.
+    pub signalled: Option<Duration>,
     /// How long it took until nothing was left.
     pub took: Duration,
 }

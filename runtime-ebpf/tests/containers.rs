@@ -202,10 +202,7 @@ fn a_runc_with_a_state_root_of_its_own_is_found_by_its_process() {
 
 #[test]
 fn a_container_from_before_is_found_and_marked_so() {
-    let hex: String = unique("hex")
-        .bytes()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hex: String = unique("hex").bytes().map(|byte| format!("{byte:02x}")).collect();
     let id = format!("{hex:0>64.64}");
     let pods = TestCgroup::new("kubepods");
     let container = RuncContainer::start(
@@ -236,7 +233,10 @@ fn the_end_of_a_container_is_heard_of() {
     let mut index = index();
     let (_, cgroup) = cgroup_of(&index, pid);
     drop(container);
-    assert!(within(Duration::from_secs(5), || !Path::new(&format!("/proc/{pid}")).exists()));
+    assert!(within(Duration::from_secs(5), || !Path::new(&format!(
+        "/proc/{pid}"
+    ))
+    .exists()));
     // Its event was lost.
     let removed = index.resync();
     assert!(removed.iter().any(|container| container.cgroup == cgroup));
@@ -293,7 +293,10 @@ fn a_container_of_unknown_making_from_before_is_found() {
     let children = format!("/proc/{0}/task/{0}/children", unshare.pid());
     let mut child = String::new();
     eventually("it forks", || {
-        child = fs::read_to_string(&children).unwrap_or_default().trim().to_owned();
+        child = fs::read_to_string(&children)
+            .unwrap_or_default()
+            .trim()
+            .to_owned();
         !child.is_empty()
     });
     let index = {

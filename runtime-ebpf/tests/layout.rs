@@ -38,7 +38,8 @@ impl Btf {
                     12 * count
                 }
                 6 => {
-                    btf.constants.extend((0..count).map(|i| (name(word(at + 8 * i)), word(at + 8 * i + 4))));
+                    btf.constants
+                        .extend((0..count).map(|i| (name(word(at + 8 * i)), word(at + 8 * i + 4))));
                     8 * count
                 }
                 13 => 8 * count,
@@ -73,22 +74,35 @@ fn fields_are_where_the_decoder_reads_them() {
     let btf = Btf::of_object();
     let check = |name: &str, fields: &[(&str, u32)]| {
         let (_, members) = &btf.structs[name];
-        let expected: BTreeMap<String, u32> =
-            fields.iter().map(|&(field, offset)| (field.to_owned(), offset)).collect();
+        let expected: BTreeMap<String, u32> = fields
+            .iter()
+            .map(|&(field, offset)| (field.to_owned(), offset))
+            .collect();
         assert_eq!(members, &expected, "{name}");
     };
     // The decoder reads fields one after the other, so offsets follow from order and width.
-    check("event_header", &[
-        ("kind", 0),
-        ("cpu", 2),
-        ("length", 4),
-        ("sequence", 8),
-        ("time", 16),
-        ("cgroup", 24),
-    ]);
+    check(
+        "event_header",
+        &[
+            ("kind", 0),
+            ("cpu", 2),
+            ("length", 4),
+            ("sequence", 8),
+            ("time", 16),
+            ("cgroup", 24),
+        ],
+    );
     let mut exec = vec![("header", 0)];
     let mut offset = layout::HEADER as u32;
-    let longs = ["start", "parent_start", "inode", "size", "effective_caps", "permitted_caps", "args_length"];
+    let longs = [
+        "start",
+        "parent_start",
+        "inode",
+        "size",
+        "effective_caps",
+        "permitted_caps",
+        "args_length",
+    ];
     let ids = [
         "device",
         "flags",
@@ -103,23 +117,35 @@ fn fields_are_where_the_decoder_reads_them() {
         "mount_namespace",
     ];
     let tails = ["exe", "filename", "interp", "args", "cwd", "parent_exe"];
-    let widths = longs.map(|name| (name, 8)).into_iter().chain(ids.map(|name| (name, 4)));
-    let widths = widths.chain([("comm", 16)]).chain(tails.map(|name| (name, 4))).chain([("padding", 4)]);
+    let widths = longs
+        .map(|name| (name, 8))
+        .into_iter()
+        .chain(ids.map(|name| (name, 4)));
+    let widths = widths
+        .chain([("comm", 16)])
+        .chain(tails.map(|name| (name, 4)))
+        .chain([("padding", 4)]);
     for (name, width) in widths {
         exec.push((name, offset));
         offset += width;
     }
     check("exec_event", &exec);
-    check("fork_event", &[
-        ("header", 0),
-        ("start", 32),
-        ("parent_start", 40),
-        ("pid", 48),
-        ("container_pid", 52),
-        ("parent_pid", 56),
-        ("flags", 60),
-    ]);
-    check("exit_event", &[("header", 0), ("start", 32), ("pid", 40), ("status", 44)]);
+    check(
+        "fork_event",
+        &[
+            ("header", 0),
+            ("start", 32),
+            ("parent_start", 40),
+            ("pid", 48),
+            ("container_pid", 52),
+            ("parent_pid", 56),
+            ("flags", 60),
+        ],
+    );
+    check(
+        "exit_event",
+        &[("header", 0), ("start", 32), ("pid", 40), ("status", 44)],
+    );
     check("cgroup_event", &[("header", 0), ("path", 32), ("padding", 36)]);
 }
 

@@ -1,7 +1,10 @@
 //! Every developer command of Podwarden: `cargo xtask COMMAND`.
 
+mod bench;
 mod bpf;
 mod command;
+mod demo;
+mod guarded;
 mod setup;
 mod test;
 mod vm;
@@ -26,6 +29,10 @@ enum Command {
     Bpf(bpf::Arguments),
     /// Run the privileged tests in virtual machines with Debian's kernels
     Vm(vm::Arguments),
+    /// Show a crypto miner detected in a real container, and the container killed
+    Demo(demo::Arguments),
+    /// Measure what the daemon costs and how quick it is
+    Bench(bench::Arguments),
     /// Run every check and test there is
     Test(test::Arguments),
 }
@@ -35,6 +42,8 @@ fn main() -> ExitCode {
         Command::Setup(arguments) => setup::run(&arguments),
         Command::Bpf(arguments) => bpf::run(&arguments),
         Command::Vm(arguments) => vm::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
     };
     match outcome {

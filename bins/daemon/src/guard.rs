@@ -128,10 +128,15 @@ impl<J: Judge, R: Responder> Guard<J, R> {
                     .as_nanos()
                     .saturating_sub(event.boot_time.as_nanos());
                 self.around.counters.kills.add(1);
+                let gone = Duration::from_nanos(since);
+                // What passed between the first signal and now is the dying.
+                let dying = report
+                    .took
+                    .saturating_sub(report.signalled.unwrap_or(report.took));
                 let detail = format!(
-                    "container killed in {}, {} after the event",
-                    millis(report.took),
-                    millis(Duration::from_nanos(since))
+                    "container killed {} after the event, gone after {}",
+                    millis(gone.saturating_sub(dying)),
+                    millis(gone)
                 );
                 (Action::Killed, detail)
             }
@@ -160,7 +165,7 @@ fn told(finding: &Finding, taken: Option<&(Action, String)>) -> (Action, Option<
 }
 
 fn millis(duration: Duration) -> String {
-    format!("{:.1} ms", duration.as_secs_f64() * 1e3)
+    format!("{:.3} ms", duration.as_secs_f64() * 1e3)
 }
 
 #[cfg(test)]

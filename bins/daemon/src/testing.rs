@@ -125,6 +125,7 @@ impl FakeKiller {
     pub(crate) fn new() -> Self {
         let report = KillReport {
             processes: Some(2),
+            signalled: None,
             took: Duration::from_micros(400),
         };
         Self {

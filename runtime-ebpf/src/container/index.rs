@@ -574,13 +574,13 @@ impl ContainerIndex {
                 ..Container::unknown(self.name_of_unknown(id, path), id)
             })
         });
-        match container {
-            Some(container) => self.adopt(id, Arc::new(container)),
-            None => {
-                if let Some(node) = self.nodes.get_mut(&id) {
-                    node.state = State::Host;
-                }
-            }
+        if let Some(container) = container {
+            self.adopt(id, Arc::new(container));
+        } else if started_by(&self.proc, pid, None).is_none()
+            && let Some(node) = self.nodes.get_mut(&id)
+        {
+            // Where a runtime is at work, a container may be in the making.
+            node.state = State::Host;
         }
     }
 

@@ -62,7 +62,11 @@ impl ProcDir {
     }
 
     pub(crate) fn stat(&self, pid: u32) -> Option<ProcStat> {
-        ProcStat::parse(&self.read(&format!("{pid}/stat")).ok()?)
+        let file = self.open_file(&format!("{pid}/stat")).ok()?;
+        // The kernel gives it in one piece, of which numbers and a name of 64 bytes at most make less.
+        let mut text = [0; 2048];
+        let length = rustix::io::read(&file, &mut text[..]).ok()?;
+        ProcStat::parse(&text[..length])
     }
 
     /// The arguments, the start of them when they are many.

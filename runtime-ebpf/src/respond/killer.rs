@@ -87,7 +87,6 @@ pub struct ContainerKiller {
     protected: HashSet<ContainerId>,
     deadline: Duration,
     victims: Victims,
-    first_signal: Option<Duration>,
 }
 
 impl ContainerKiller {
@@ -117,19 +116,12 @@ impl ContainerKiller {
             protected,
             deadline,
             victims: Victims::new(own_pid),
-            first_signal: None,
         })
     }
 
     /// Never kills this container from now on.
     pub fn protect(&mut self, id: ContainerId) {
         self.protected.insert(id);
-    }
-
-    /// How long after its call the last [`kill`](Responder::kill) sent its first signal; `None` when it sent
-    /// none.
-    pub fn first_signal(&self) -> Option<Duration> {
-        self.first_signal
     }
 
     /// Says by what a container is protected, if it is.
@@ -156,9 +148,10 @@ impl ContainerKiller {
         let unified = self.tree.hierarchy().controller() == CgroupController::Unified;
         // Kernel 5.14: the whole tree at once, forks under way included.
         if unified && write_control(cgroup, "cgroup.kill", "1").is_ok() {
-            return match self.wait(cgroup, start, self.deadline) {
-                true => Ok(None),
-                false => Err(self.what_is_left(cgroup)),
+            return if self.wait(cgroup, start, self.deadline) {
+                Ok(None)
+            } else {
+                Err(self.what_is_left(cgroup))
             };
         }
         let mut killed = HashSet::new();
@@ -228,7 +221,6 @@ impl ContainerKiller {
 impl Responder for ContainerKiller {
     fn kill(&mut self, container: &Container) -> KillOutcome {
         let start = Instant::now();
-        self.first_signal = None;
         if let Some(reason) = self.protection(container) {
             return KillOutcome::Protected(reason);
         }
@@ -238,19 +230,20 @@ impl Responder for ContainerKiller {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return KillOutcome::Killed(KillReport {
                     processes: Some(0),
+                    signalled: None,
                     took: start.elapsed(),
                 });
             }
             Err(error) => return KillOutcome::Failed(format!("its cgroup cannot be opened: {error}")),
         };
-        match self.victims.kill_main(&self.proc, &cgroup) {
-            Ok(true) => self.first_signal = Some(start.elapsed()),
-            Ok(false) => {}
+        let signalled = match self.victims.kill_main(&self.proc, &cgroup) {
+            Ok(killed) => killed.then(|| start.elapsed()),
             Err(error) => return KillOutcome::Failed(format!("its processes cannot be listed: {error}")),
-        }
+        };
         match self.kill_rest(&cgroup, &path, start) {
             Ok(processes) => KillOutcome::Killed(KillReport {
                 processes,
+                signalled,
                 took: start.elapsed(),
             }),
             Err(reason) => KillOutcome::Failed(reason),

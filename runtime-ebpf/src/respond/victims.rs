@@ -39,14 +39,16 @@ impl Victims {
     ///
     /// True when a process got the signal.
     pub(super) fn kill_main(&mut self, proc: &ProcDir, cgroup: &OwnedFd) -> io::Result<bool> {
-        let mut killed = None;
+        self.list(cgroup)?;
+        if !self.pids.is_empty() {
+            return self.kill_oldest(proc, cgroup);
+        }
         // With some runtimes, and with an init system inside, all processes are in cgroups below.
+        let mut killed = None;
         for_each_cgroup(cgroup, |dir| {
-            if killed.is_none() {
-                self.list(dir)?;
-                if !self.pids.is_empty() {
-                    killed = Some(self.kill_oldest(proc, dir)?);
-                }
+            self.list(dir)?;
+            if !self.pids.is_empty() {
+                killed = Some(self.kill_oldest(proc, dir)?);
             }
             Ok(killed.is_none())
         })?;
@@ -223,10 +225,7 @@ mod tests {
         }
 
         fn list(&self, order: &[usize]) -> String {
-            order
-                .iter()
-                .map(|&at| format!("{}\n", self.0[at].id()))
-                .collect()
+            order.iter().map(|&at| format!("{}\n", self.0[at].id())).collect()
         }
 
         fn is_dead(&mut self, at: usize) -> bool {

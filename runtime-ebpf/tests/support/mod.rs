@@ -1,10 +1,6 @@
 //! Real cgroups and processes for the tests that need root.
 
-#![allow(
-    dead_code,
-    unreachable_pub,
-    reason = "each test binary uses its own part"
-)]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -237,7 +233,9 @@ impl Drop for TestProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         // One that is frozen does not end yet; its cgroup sees to that.
-        within(Duration::from_secs(1), || !matches!(self.child.try_wait(), Ok(None)));
+        within(Duration::from_secs(1), || {
+            !matches!(self.child.try_wait(), Ok(None))
+        });
     }
 }
 

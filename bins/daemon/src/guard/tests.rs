@@ -78,7 +78,7 @@ fn what_is_malicious_is_killed_once_and_every_finding_told() {
     let mut bench = mk_bench(&rules, None);
     bench.guard.handle(exec("c1", "/tmp/cryptominer"));
     assert_eq!(bench.killed(), ["c1"]);
-    let detail = "container killed in 0.4 ms, 1.0 ms after the event";
+    let detail = "container killed 1.000 ms after the event, gone after 1.000 ms";
     assert_eq!(
         bench.alerts(),
         [

@@ -266,6 +266,8 @@ fn a_runtime_at_work_does_not_make_its_container_the_hosts() {
     let id = machine.cgroup("/web");
     index.cgroup_made(id, b"/web");
     assert_eq!(index.resolve(id, hint(pid)), Resolution::Undecided);
+    // Nor when it is at work as we start.
+    assert_eq!(machine.discover().lookup(id), Lookup::Unresolved);
 
     machine.write(
         "run/runc/web/state.json",

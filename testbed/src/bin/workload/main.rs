@@ -15,7 +15,7 @@ const USAGE: &str = "usage: workload COMMAND …
   fork-bomb N                N sleeping children, at once
   copy FROM TO               copy a file, with its mode
   print ARGS…                print the arguments, one a line
-  spawn PATH N [ARGS…]       run PATH N times; prints the median time of one
+  spawn PATH N [ARGS…]       run PATH N times; prints the mean time of one, in ns
   exec-as ARGV0 PATH ARGS…   exec PATH under another argv[0]
   double-fork PATH ARGS…     exec PATH in a grandchild whose parent has exited
   fork-exit PATH ARGS…       exec PATH in a child after this process has exited

@@ -1,0 +1,162 @@
+//! The daemon as the demo and the benchmarks run it: a release build, standalone, its alerts read here.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::Outcome;
+use crate::command::{cargo, target};
+
+/// How long the daemon may take to be ready.
+const READY: Duration = Duration::from_secs(20);
+
+/// Builds what is run.
+pub(crate) fn build() -> Outcome<PathBuf> {
+    cargo()
+        .args(["build", "--quiet", "--release", "-p", "podwarden-daemon"])
+        .run()?;
+    testbed::programs().map_err(|error| error.to_string())?;
+    Ok(target().join("release/podwarden-daemon"))
+}
+
+/// A running daemon; it is ended when this is dropped.
+pub(crate) struct Daemon {
+    child: Child,
+    alerts: Receiver<Value>,
+    log: Receiver<String>,
+    state: PathBuf,
+}
+
+impl Daemon {
+    /// Starts it and waits until it watches.
+    pub(crate) fn start(program: &Path) -> Outcome<Self> {
+        let state = std::env::temp_dir().join(format!("podwarden-xtask-{}", std::process::id()));
+        let mut child = Command::new(program)
+            .args([
+                "--standalone",
+                "--node-name",
+                "this-machine",
+                "--alerts",
+                "json",
+                "--log-level",
+                "info",
+            ])
+            .arg("--state-dir")
+            .arg(&state)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let alerts = lines(child.stdout.take(), |line| serde_json::from_str(&line).ok());
+        let log = lines(child.stderr.take(), Some);
+        let daemon = Self {
+            child,
+            alerts,
+            log,
+            state,
+        };
+        let deadline = Instant::now() + READY;
+        let mut said = String::new();
+        loop {
+            match daemon
+                .log
+                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            {
+                Ok(line) if line.contains("watching") => return Ok(daemon),
+                Ok(line) => said.push_str(&format!("  {line}\n")),
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(format!("the daemon is not ready after {READY:?}:\n{said}").into());
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(format!("the daemon does not start:\n{said}").into());
+                }
+            }
+        }
+    }
+
+    /// The next alert, when there is one in time.
+    pub(crate) fn alert(&self, limit: Duration) -> Option<Value> {
+        self.alerts.recv_timeout(limit).ok()
+    }
+
+    /// The next alert about a container.
+    pub(crate) fn alert_of(&self, container: &str, limit: Duration) -> Outcome<Value> {
+        let deadline = Instant::now() + limit;
+        while let Some(alert) = self.alert(deadline.saturating_duration_since(Instant::now())) {
+            if alert["container"]["id"] == container {
+                return Ok(alert);
+            }
+        }
+        let log: Vec<String> = self.log.try_iter().collect();
+        Err(format!(
+            "no alert of {container} within {limit:?}; the daemon says:\n{}",
+            log.join("\n")
+        )
+        .into())
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks it to end and waits until it has.
+    pub(crate) fn stop(mut self) -> Outcome {
+        end(&mut self.child)?;
+        Ok(())
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if end(&mut self.child).is_err() {
+            drop(self.child.kill());
+            drop(self.child.wait());
+        }
+        drop(std::fs::remove_dir_all(&self.state));
+    }
+}
+
+/// SIGTERM, and the end within five seconds.
+fn end(child: &mut Child) -> Outcome {
+    if child.try_wait()?.is_some() {
+        return Ok(());
+    }
+    Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status()?;
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while child.try_wait()?.is_none() {
+        if Instant::now() > deadline {
+            return Err("the daemon does not end at SIGTERM".into());
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
+}
+
+/// Reads lines on a thread of its own, so that a full pipe never stops the daemon.
+fn lines<T: Send + 'static>(
+    from: Option<impl std::io::Read + Send + 'static>,
+    read: impl Fn(String) -> Option<T> + Send + 'static,
+) -> Receiver<T> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        for line in from
+            .into_iter()
+            .flat_map(|pipe| BufReader::new(pipe).lines())
+            .map_while(Result::ok)
+        {
+            if let Some(item) = read(line)
+                && sender.send(item).is_err()
+            {
+                break;
+            }
+        }
+    });
+    receiver
+}
