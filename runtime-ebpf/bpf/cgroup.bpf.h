@@ -6,11 +6,6 @@
 #include "record.bpf.h"
 #include "task.bpf.h"
 
-static __always_inline bool is_followed(struct cgroup *cgroup)
-{
-	return (u32)BPF_CORE_READ(cgroup, root, hierarchy_id) == cgroup_hierarchy;
-}
-
 static __always_inline int report_cgroup(struct cgroup *cgroup, const char *path, u16 kind)
 {
 	union scratch *scratch = only_element(&scratches);

@@ -157,23 +157,33 @@ static __always_inline int handle_exit(struct task_struct *task)
 }
 
 /* A process that is moved into another container's cgroup is that container's runtime from then on, until it
- * executes something there. */
-static __always_inline int handle_attach(struct task_struct *task)
+ * executes something there.
+ *
+ * It may have entered the container's namespaces already (runc exec does), so the mount namespace that it came
+ * from is that of its parent, which stayed outside. */
+static __always_inline int handle_attach(struct cgroup *to, struct task_struct *task)
 {
+	if (!is_followed(to))
+		return 0;
 	u64 cgroup = cgroup_of(task);
 	if (is_ignored(cgroup))
 		return 0;
 	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
-	u64 owner = owner_of(cgroup);
-	struct process *process = process_of(leader, cgroup);
-	if (!process)
-		return 0;
-	/* Just adopted, it has the new owner already; that it came from elsewhere is still true. */
-	if (process->owner == owner && !(process->flags & PROCESS_PARENT_INFERRED))
-		return 0;
-	process->owner = owner;
+	u32 pid = BPF_CORE_READ(leader, tgid);
+	struct process *process = bpf_map_lookup_elem(&processes, &pid);
+	if (process && process->start == BPF_CORE_READ(leader, start_boottime)) {
+		if (process->owner == owner_of(cgroup))
+			return 0;
+	} else {
+		adopt((u64)leader, cgroup);
+		process = bpf_map_lookup_elem(&processes, &pid);
+		/* One whose parent is in this container only moves about in it. */
+		if (!process || !(process->flags & PROCESS_PARENT_RUNTIME))
+			return 0;
+	}
+	process->owner = owner_of(cgroup);
 	process->flags |= PROCESS_RUNTIME | PROCESS_PARENT_RUNTIME;
-	process->outer_mount_namespace = mount_namespace_of(leader);
+	process->outer_mount_namespace = mount_namespace_of(BPF_CORE_READ(leader, real_parent));
 	return 0;
 }
 

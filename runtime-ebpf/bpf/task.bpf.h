@@ -34,6 +34,12 @@ static __always_inline u64 cgroup_of(struct task_struct *task)
 	return BPF_CORE_READ(state, cgroup, kn, id);
 }
 
+/* True for cgroups of the hierarchy that ids are taken from. */
+static __always_inline bool is_followed(struct cgroup *cgroup)
+{
+	return (u32)BPF_CORE_READ(cgroup, root, hierarchy_id) == cgroup_hierarchy;
+}
+
 /* True when nobody wants to hear of this cgroup. Unknown ones are heard of. */
 static __always_inline bool is_ignored(u64 cgroup)
 {

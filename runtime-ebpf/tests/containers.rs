@@ -202,8 +202,7 @@ fn a_runc_with_a_state_root_of_its_own_is_found_by_its_process() {
 
 #[test]
 fn a_container_from_before_is_found_and_marked_so() {
-    let hex: String = unique("hex").bytes().map(|byte| format!("{byte:02x}")).collect();
-    let id = format!("{hex:0>64.64}");
+    let id = format!("{:064x}", std::process::id());
     let pods = TestCgroup::new("kubepods");
     let container = RuncContainer::start(
         &id,

@@ -8,7 +8,7 @@ use runtime_core::event::Origin;
 use runtime_core::process::ParentExe;
 use runtime_core::{Activity, Container as Seen, Event, EventClass, Exec, Loss, RawString, SensorItem};
 use runtime_ebpf::{Sensor, SensorOptions};
-use testbed::{Builder, Container};
+use testbed::{Builder, Container, Runtime};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -224,6 +224,40 @@ fn a_program_run_by_the_runtime_later_has_the_runtime_for_a_parent() {
     });
     assert_eq!(event.process.parent.exe, ParentExe::Runtime);
     assert!(!exec.startup);
+}
+
+/// `runc exec` enters the namespaces first and the cgroup second, `runc run` the other way round.
+#[test]
+fn with_runc_parents_in_the_container_are_no_runtime() {
+    if !Runtime::runc_is_installed() {
+        // A virtual machine has none; this machine's own run of this test has.
+        println!("runc is not installed");
+        return;
+    }
+    let mut watch = Watch::start();
+    let container = Container::builder()
+        .runtime(Runtime::Runc)
+        .entrypoint(["/bin/workload", "spawn", "/bin/workload", "1", "sleep", "60"])
+        .run()
+        .unwrap();
+    let (entrypoint, exec) = watch.exec(&container, "the entrypoint", |_, _| true);
+    assert!(exec.startup);
+    assert_eq!(entrypoint.process.parent.exe, ParentExe::Runtime);
+    let (child, _) = watch.exec(&container, "its child", |event, _| args(event)[1] == "sleep");
+    assert_eq!(child.process.parent.exe, path("/bin/workload"));
+    run(&container, &["/bin/workload", "spawn", "/bin/tiny", "1"]);
+    let (later, _) = watch.exec(&container, "runc exec", |event, _| {
+        args(event).get(2).is_some_and(|a| a == "/bin/tiny")
+    });
+    assert_eq!(later.process.parent.exe, ParentExe::Runtime);
+    let (child, _) = watch.exec(&container, "its child", |_, exec| *exec.path == *b"/bin/tiny");
+    assert_eq!(child.process.parent.exe, path("/bin/workload"));
+    assert_eq!(
+        watch.execs(&container).count(),
+        4,
+        "runc's own execs are not shown: {:?}",
+        watch.paths()
+    );
 }
 
 #[test]

@@ -49,15 +49,7 @@ pub(crate) fn run(_: &Arguments) -> Outcome {
     tell("Nothing happens to it: it does nothing wrong.");
 
     tell("Somebody in it starts a crypto miner (a harmless stand-in) …");
-    let _intruder = container.exec([
-        "/bin/workload",
-        "spawn",
-        MINER,
-        "1",
-        "miner",
-        "-o",
-        "stratum+tcp://pool.example:3333",
-    ])?;
+    let _intruder = container.exec(["/bin/workload", "mine", MINER])?;
     let alert = daemon.alert_of(&id, LIMIT)?;
     let process = &alert["process"];
     tell(&format!(

@@ -225,7 +225,8 @@ mod tests {
         }
 
         fn list(&self, order: &[usize]) -> String {
-            order.iter().map(|&at| format!("{}\n", self.0[at].id())).collect()
+            let pids: Vec<String> = order.iter().map(|&at| self.0[at].id().to_string()).collect();
+            pids.join("\n") + "\n"
         }
 
         fn is_dead(&mut self, at: usize) -> bool {

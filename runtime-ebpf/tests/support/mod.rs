@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
 
+use std::fmt::Write;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
@@ -58,17 +59,24 @@ pub fn is_alive(pid: u32) -> bool {
 
 /// Where a cgroup hierarchy is mounted; empty for the v2 tree.
 pub fn mount_of(controller: &str) -> Option<PathBuf> {
+    let found = |(unified, options, _): &(bool, String, PathBuf)| match controller {
+        "" => *unified,
+        _ => !unified && options.split(',').any(|option| option == controller),
+    };
+    mounts().into_iter().find(found).map(|(.., path)| path)
+}
+
+/// Every cgroup hierarchy: whether it is v2, its options, where it is mounted.
+fn mounts() -> Vec<(bool, String, PathBuf)> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-    mounts.lines().find_map(|line| {
+    let parse = |line: &str| {
         let (left, right) = line.split_once(" - ")?;
         let mut right = right.split(' ');
-        let (kind, options) = (right.next()?, right.nth(1)?);
-        let found = match controller {
-            "" => kind == "cgroup2",
-            _ => kind == "cgroup" && options.split(',').any(|option| option == controller),
-        };
-        found.then(|| PathBuf::from(left.split(' ').nth(4).unwrap()))
-    })
+        let kind = right.next().filter(|kind| kind.starts_with("cgroup"))?;
+        let path = PathBuf::from(left.split(' ').nth(4)?);
+        Some((kind == "cgroup2", right.nth(1)?.to_owned(), path))
+    };
+    mounts.lines().filter_map(parse).collect()
 }
 
 /// One cgroup of the same path in every hierarchy that there is.
@@ -132,7 +140,7 @@ impl TestCgroup {
     pub fn start(&self, script: &str, unshare: &[&str]) -> TestProcess {
         let mut join = String::new();
         for dir in &self.dirs {
-            join += &format!("echo $$ > {}/cgroup.procs; ", dir.display());
+            write!(join, "echo $$ > {}/cgroup.procs; ", dir.display()).unwrap();
         }
         let mut command = Command::new("/bin/sh");
         command.args(["-c", &format!("{join} exec \"$@\""), "sh"]);
@@ -201,8 +209,9 @@ impl Drop for TestCgroup {
             }
             pids.is_empty()
         });
-        for dir in &self.dirs {
-            remove_below(dir);
+        // A runtime makes it in the other hierarchies as well.
+        for (.., mount) in mounts() {
+            remove_below(&mount.join(&self.path[1..]));
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::command::{Limited, cargo, root, target};
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 const RUSTFLAGS: &str = "-C target-feature=+crt-static -C strip=symbols";
-/// The crates whose tests want root and a real kernel.
+/// The crates whose integration tests want root and a real kernel. Their unit tests run with everybody's.
 const TESTED: [&str; 2] = ["testbed", "runtime-ebpf"];
 /// The crates whose programs these tests start.
 const PROGRAMS: [&str; 2] = ["testbed", "podwarden-daemon"];
@@ -52,7 +52,7 @@ pub(crate) fn build(packages: &[String]) -> Outcome<Built> {
             .read()
     };
     let names = executables(&run(&["build", "--bins"], &PROGRAMS)?);
-    let mut tests = executables(&run(&["test", "--no-run", "--lib", "--tests"], &tested)?);
+    let mut tests = executables(&run(&["test", "--no-run", "--test", "*"], &tested)?);
     // Programs are built again as what the tests depend on; they are not tests.
     tests.retain(|path| !names.contains(path));
     tests.sort();

@@ -42,6 +42,7 @@ pub(crate) fn make(
     for (index, module) in files.modules.iter().enumerate() {
         copy(module, &tree.join("modules").join(format!("{index:02}.ko")))?;
     }
+    add_runc(&tree)?;
     for program in &built.names {
         copy(
             program,
@@ -89,6 +90,33 @@ pub(crate) fn short_name(test: &Path) -> String {
     }
 }
 
+/// Adds this machine's runc with its libraries, where it has one: the tests then run with both runtimes.
+fn add_runc(tree: &Path) -> Outcome {
+    let folders = ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin"];
+    let Some(runc) = folders
+        .map(|folder| Path::new(folder).join("runc"))
+        .into_iter()
+        .find(|path| path.exists())
+    else {
+        println!("The machine has no runc to give to the virtual machine; our own runtime is tested alone.");
+        return Ok(());
+    };
+    copy(&runc, &tree.join("bin/runc"))?;
+    for library in libraries(&Limited::new("ldd").args([&runc]).read().unwrap_or_default()) {
+        let target = tree.join(library.trim_start_matches('/'));
+        std::fs::create_dir_all(target.parent().unwrap_or(tree))?;
+        copy(Path::new(library), &target)?;
+    }
+    Ok(())
+}
+
+/// The files in what `ldd` says; a static program has none.
+fn libraries(ldd: &str) -> Vec<&str> {
+    ldd.lines()
+        .filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')))
+        .collect()
+}
+
 fn copy(from: &Path, to: &Path) -> Outcome {
     // Two crates may have a test of the same name, and one must not silently take the other's place.
     if to.exists() {
@@ -121,6 +149,17 @@ mod tests {
             "container"
         );
         assert_eq!(short_name(Path::new("/t/my-test")), "my-test");
+    }
+
+    #[test]
+    fn libraries_are_read_from_ldd() {
+        let ldd = "\tlinux-vdso.so.1 (0x00007ffd)\n\tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f)\n\
+                   \t/lib64/ld-linux-x86-64.so.2 (0x00007f)\n";
+        assert_eq!(
+            libraries(ldd),
+            ["/lib/x86_64-linux-gnu/libc.so.6", "/lib64/ld-linux-x86-64.so.2"]
+        );
+        assert_eq!(libraries("\tnot a dynamic executable\n"), [""; 0]);
     }
 
     #[test]

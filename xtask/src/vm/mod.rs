@@ -11,6 +11,7 @@ mod console;
 mod initramfs;
 mod kernel;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -111,6 +112,8 @@ pub(crate) fn boot(kernel: &Kernel, built: &Built, options: &Options<'_>) -> Out
     );
     let start = Instant::now();
     let mut console = String::new();
+    // Written as it comes, so that one can look into a machine that hangs.
+    let mut file = std::fs::File::create(&log)?;
     let ended = Limited::new("qemu-system-x86_64")
         .args([
             "-accel",
@@ -139,8 +142,9 @@ pub(crate) fn boot(kernel: &Kernel, built: &Built, options: &Options<'_>) -> Out
             }
             console.push_str(line);
             console.push('\n');
+            // What counts is what was read; the file is for people.
+            let _ = writeln!(file, "{line}");
         });
-    std::fs::write(&log, &console)?;
     let report = console::parse(&console);
     print(kernel, &report, start.elapsed());
     let hint = || format!("Linux {}: the console is in {}", kernel.name, log.display());

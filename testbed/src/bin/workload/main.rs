@@ -10,6 +10,7 @@ const USAGE: &str = "usage: workload COMMAND …
   sleep SECS                 sleep
   pause                      sleep and reap, as a pod's sandbox does
   miner ARGS…                sleep, whatever the arguments
+  mine PATH                  run PATH, as `miner` with a pool's address
   burn SECS                  keep a processor busy
   fork-only                  fork a child that exits without exec
   fork-bomb N                N sleeping children, at once
@@ -54,6 +55,10 @@ fn run(args: &[OsString]) -> Outcome {
         ("miner", _) => {
             load::sleep(3600);
             Ok(())
+        }
+        ("mine", [path]) => {
+            let pool = ["miner", "-o", "stratum+tcp://pool.example:3333"].map(OsString::from);
+            load::spawn(path, 1, &pool)
         }
         ("burn", [secs]) => {
             load::burn(number(secs)?);
