@@ -191,8 +191,9 @@ static __always_inline int handle_exec(struct task_struct *task, struct linux_bi
 	event->uid = BPF_CORE_READ(cred, uid.val);
 	event->gid = BPF_CORE_READ(cred, gid.val);
 	event->euid = BPF_CORE_READ(cred, euid.val);
-	event->effective_caps = BPF_CORE_READ(cred, cap_effective.val);
-	event->permitted_caps = BPF_CORE_READ(cred, cap_permitted.val);
+	/* By the member alone: what is in a kernel_cap_t changed with 6.3, its eight bytes did not. */
+	bpf_core_read(&event->effective_caps, sizeof(u64), &cred->cap_effective);
+	bpf_core_read(&event->permitted_caps, sizeof(u64), &cred->cap_permitted);
 	event->pid = BPF_CORE_READ(leader, tgid);
 	event->container_pid = innermost_pid(leader, &event->pid_namespace);
 	bpf_get_current_comm(event->comm, sizeof(event->comm));

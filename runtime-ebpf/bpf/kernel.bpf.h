@@ -120,7 +120,7 @@ typedef struct {
 
 /* Two words or one 64-bit number, by kernel: the same eight bytes either way. */
 typedef struct {
-	u64 val;
+	u32 cap[2];
 } kernel_cap_t;
 
 struct cred {

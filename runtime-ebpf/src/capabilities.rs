@@ -44,6 +44,10 @@ impl fmt::Display for KernelVersion {
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is the answer to a question of its own"
+)]
 pub struct Capabilities {
     /// The kernel's release, as `uname -r` prints it.
     pub release: String,

@@ -107,8 +107,8 @@ fn parse_stat(stat: &[u8]) -> Option<(u32, u64)> {
     let text = std::str::from_utf8(&stat[after_name..]).ok()?;
     let mut fields = text.split_ascii_whitespace();
     let parent = fields.nth(1)?.parse().ok()?;
-    let start = fields.nth(17)?.parse().ok()?;
-    Some((parent, start))
+    let ticks = fields.nth(17)?.parse().ok()?;
+    Some((parent, ticks))
 }
 
 /// What is of use in `/proc/PID/status` (`proc_pid_status(5)`).

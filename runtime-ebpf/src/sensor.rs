@@ -1,6 +1,6 @@
 //! The sensor: records from the kernel, made into events of the core.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::Path;
@@ -101,7 +101,7 @@ struct State {
     gaps: HashMap<EventClass, u64>,
     malformed: u64,
     /// Containers whose start was seen and whose entrypoint was not yet.
-    starting: HashMap<CgroupId, ()>,
+    starting: HashSet<CgroupId>,
     /// What the kernel is to be told of cgroups, once the ring is not borrowed.
     to_tell: Vec<Tell>,
 }
@@ -156,7 +156,7 @@ impl Sensor {
                 delivered: HashMap::new(),
                 gaps: HashMap::new(),
                 malformed: 0,
-                starting: HashMap::new(),
+                starting: HashSet::new(),
                 to_tell: Vec::new(),
             },
             next_loss_report: Instant::now() + LOSS_INTERVAL,
@@ -242,13 +242,13 @@ impl Sensor {
         timeout: Duration,
         each: &mut dyn FnMut(SensorItem),
     ) -> Result<usize, SensorError> {
-        let mut items = self.drain(each)?;
+        let mut items = self.drain(each);
         if items == 0 {
             match self.pacer.pause() {
                 Pause::Nap(interval) => std::thread::sleep(interval.min(timeout)),
                 Pause::Sleep => items += self.sleep(timeout, each)?,
             }
-            items += self.drain(each)?;
+            items += self.drain(each);
         }
         if Instant::now() >= self.next_loss_report {
             items += self.report_losses(each);
@@ -262,7 +262,7 @@ impl Sensor {
         self.loaded.set_asleep(true)?;
         // The word must be seen before the ring is looked at; the kernel does it the other way round.
         std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
-        let items = self.drain(each)?;
+        let items = self.drain(each);
         if items == 0 {
             let timeout = Timespec::try_from(timeout).unwrap_or(Timespec {
                 tv_sec: 3600,
@@ -278,7 +278,7 @@ impl Sensor {
         Ok(items)
     }
 
-    fn drain(&mut self, each: &mut dyn FnMut(SensorItem)) -> Result<usize, SensorError> {
+    fn drain(&mut self, each: &mut dyn FnMut(SensorItem)) -> usize {
         let (mut records, mut items) = (0, 0);
         let mut gap = false;
         while records < BATCH {
@@ -313,7 +313,7 @@ impl Sensor {
             items += self.report_losses(each);
         }
         // A batch of records of which none is an item is still something that was there.
-        Ok(items.max(usize::from(records == BATCH)))
+        items.max(usize::from(records == BATCH))
     }
 
     /// Tells of what the kernel counted as lost since the last time.
@@ -419,7 +419,7 @@ impl State {
             return;
         };
         let process = self.processes.exec(header, exec, &self.clock);
-        let startup = self.starting.remove(&container.cgroup).is_some();
+        let startup = self.starting.remove(&container.cgroup);
         let activity = Activity::Exec(Exec {
             path: process.exe.clone(),
             file: FileId {
@@ -475,7 +475,7 @@ impl State {
             owner: container.cgroup,
         });
         if new {
-            self.starting.insert(container.cgroup, ());
+            self.starting.insert(container.cgroup);
             each(SensorItem::ContainerStarted(Arc::clone(&container)));
         }
         Some(container)

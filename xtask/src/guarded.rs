@@ -67,7 +67,7 @@ impl Daemon {
                 .recv_timeout(deadline.saturating_duration_since(Instant::now()))
             {
                 Ok(line) if line.contains("watching") => return Ok(daemon),
-                Ok(line) => said.push_str(&format!("  {line}\n")),
+                Ok(line) => said.extend(["  ", &line, "\n"]),
                 Err(RecvTimeoutError::Timeout) => {
                     return Err(format!("the daemon is not ready after {READY:?}:\n{said}").into());
                 }

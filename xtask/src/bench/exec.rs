@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
     runs: u32,
 }
 
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let Arguments { pairs, runs } = *arguments;
