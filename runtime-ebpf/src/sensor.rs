@@ -34,7 +34,8 @@ use crate::wire::{Body, ExecRecord, ExitRecord, Header, Record};
 pub struct SensorOptions {
     /// Where the host's files and processes are.
     pub containers: ContainerOptions,
-    /// Size of the ring buffer in bytes: a power of two and a multiple of the page size.
+    /// Size of the ring buffer in bytes: a power of two and a multiple of the page size. It counts twice in the
+    /// process's resident memory, because it is mapped twice in a row.
     pub ring_bytes: u32,
     /// How many live processes the kernel remembers; past that, parents are inferred.
     pub max_processes: u32,
@@ -50,7 +51,7 @@ impl Default for SensorOptions {
     fn default() -> Self {
         Self {
             containers: ContainerOptions::default(),
-            ring_bytes: 8 << 20,
+            ring_bytes: 4 << 20,
             max_processes: 16_384,
             max_cgroups: 16_384,
             poll_interval: Duration::from_micros(250),

@@ -23,7 +23,7 @@ use console::Report;
 pub(crate) use kernel::{KERNELS, Kernel, fetch};
 
 /// Longest life of a virtual machine: its tests have limits of their own, which are below this together.
-const LIMIT: Duration = Duration::from_mins(15);
+const LIMIT: Duration = Duration::from_mins(20);
 /// Between the memory of a small machine and what the tests' files take, twice, while they are unpacked.
 const MEMORY: &str = "1536";
 
