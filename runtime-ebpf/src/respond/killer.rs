@@ -148,11 +148,10 @@ impl ContainerKiller {
         let unified = self.tree.hierarchy().controller() == CgroupController::Unified;
         // Kernel 5.14: the whole tree at once, forks under way included.
         if unified && write_control(cgroup, "cgroup.kill", "1").is_ok() {
-            return if self.wait(cgroup, start, self.deadline) {
-                Ok(None)
-            } else {
-                Err(self.what_is_left(cgroup))
-            };
+            if self.wait(cgroup, start, self.deadline) {
+                return Ok(None);
+            }
+            return self.what_is_left(cgroup).map_or(Ok(None), Err);
         }
         let mut killed = HashSet::new();
         for round in 0.. {
@@ -171,7 +170,8 @@ impl ContainerKiller {
                 break;
             }
         }
-        Err(self.what_is_left(cgroup))
+        let killed = u32::try_from(killed.len()).ok();
+        self.what_is_left(cgroup).map_or(Ok(killed), Err)
     }
 
     /// Waits until no process is left, or until `deadline` after `start`.
@@ -198,10 +198,12 @@ impl ContainerKiller {
         }
     }
 
-    fn what_is_left(&mut self, cgroup: &OwnedFd) -> String {
+    /// Names the processes that are left after the deadline; `None` when the last one has just gone.
+    fn what_is_left(&mut self, cgroup: &OwnedFd) -> Option<String> {
         let left = match self.victims.remaining(cgroup) {
+            Ok(left) if left.is_empty() => return None,
             Ok(left) => left,
-            Err(error) => return format!("what is left cannot be listed: {error}"),
+            Err(error) => return Some(format!("what is left cannot be listed: {error}")),
         };
         let mut text = format!(
             "{} processes are left after {:?}: pids",
@@ -214,7 +216,7 @@ impl ContainerKiller {
         if left.len() > NAMED {
             text.push_str(" …");
         }
-        text
+        Some(text)
     }
 }
 

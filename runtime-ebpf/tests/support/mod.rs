@@ -254,10 +254,21 @@ pub fn index() -> ContainerIndex {
     ContainerIndex::discover(&ContainerOptions::default()).unwrap()
 }
 
+/// Mounts the v2 tree where the machine has only v1 hierarchies; it goes with the machine, or the next boot.
+fn mount_v2() -> Option<PathBuf> {
+    let path = PathBuf::from("/sys/fs/cgroup/unified");
+    fs::create_dir_all(&path).ok()?;
+    let mounted = std::process::Command::new("mount")
+        .args(["-t", "cgroup2", "cgroup2"])
+        .arg(&path)
+        .status();
+    mounted.is_ok_and(|status| status.success()).then_some(path)
+}
+
 /// The index of the v2 tree, also where there are v1 controllers; `None` without a v2 tree.
 pub fn index_v2() -> Option<(ContainerIndex, TempDir)> {
     need_root();
-    let mount = mount_of("")?;
+    let mount = mount_of("").or_else(mount_v2)?;
     let proc = tempfile::tempdir().unwrap();
     fs::create_dir(proc.path().join("1")).unwrap();
     let line = format!("30 1 0:9 / {} rw - cgroup2 cgroup2 rw\n", mount.display());
