@@ -39,11 +39,10 @@ pub(crate) struct Loaded {
 const TROUBLES: [&str; 4] = ["processes-full", "cgroups-full", "lost-full", "args-unreadable"];
 
 impl Loaded {
-    pub(crate) fn load(settings: &Settings) -> Result<Self, SensorError> {
+    pub(crate) fn load(settings: &Settings, btf: &Btf) -> Result<Self, SensorError> {
         let source = source_number(settings.controller);
-        let btf = Btf::from_sys_fs().map_err(|source| SensorError::Btf(Box::new(source)))?;
         let mut programs = EbpfLoader::new()
-            .btf(Some(&btf))
+            .btf(Some(btf))
             .override_global("cgroup_source", &source, true)
             .override_global("cgroup_hierarchy", &settings.hierarchy, true)
             .map_max_entries("events", settings.ring_bytes)
@@ -66,11 +65,10 @@ impl Loaded {
     }
 
     /// Attaches the programs; from here on there are events.
-    pub(crate) fn attach(&mut self, plan: HookPlan) -> Result<(), SensorError> {
-        let btf = Btf::from_sys_fs().map_err(|source| SensorError::Btf(Box::new(source)))?;
+    pub(crate) fn attach(&mut self, plan: HookPlan, btf: &Btf) -> Result<(), SensorError> {
         HOOKS
             .iter()
-            .try_for_each(|hook| attach_hook(&mut self.programs, plan.attachment, hook, &btf))
+            .try_for_each(|hook| attach_hook(&mut self.programs, plan.attachment, hook, btf))
     }
 
     /// Says whether the reader sleeps, so that the next record has to wake it.

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use aya::Btf;
 use runtime_core::event::Exit;
 use runtime_core::ports::PortError;
 use runtime_core::{
@@ -139,8 +140,11 @@ impl Sensor {
             processes: options.max_processes,
             cgroups: options.max_cgroups,
         };
-        let mut loaded = Loaded::load(&settings)?;
-        loaded.attach(plan)?;
+        // Large, and needed only until everything is attached.
+        let btf = Btf::from_sys_fs().map_err(|source| SensorError::Btf(Box::new(source)))?;
+        let mut loaded = Loaded::load(&settings, &btf)?;
+        loaded.attach(plan, &btf)?;
+        drop(btf);
         let index = ContainerIndex::discover(&options.containers)?;
         let mut sensor = Self {
             loaded,

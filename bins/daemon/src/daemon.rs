@@ -138,7 +138,7 @@ fn watch<E: EventSource, J: Judge, R: Responder>(
     stop: &AtomicBool,
     counters: &Counters,
 ) -> Result<(), Error> {
-    hurry();
+    hurry(true);
     let mut failed: u32 = 0;
     let result = loop {
         if stop.load(Ordering::Relaxed) {
@@ -167,10 +167,11 @@ fn watch<E: EventSource, J: Judge, R: Responder>(
     result
 }
 
-/// Puts this thread before all others of normal priority: on a busy machine a kill must not wait its turn.
-fn hurry() {
+/// Puts this thread before all others of normal priority, or back: on a busy machine neither a kill nor the start
+/// of a daemon that was killed must wait its turn.
+pub(crate) fn hurry(on: bool) {
     // On Linux it is the calling thread that this is about, not the process (setpriority(2)).
-    if let Err(error) = rustix::process::setpriority_process(None, -20) {
+    if let Err(error) = rustix::process::setpriority_process(None, if on { -20 } else { 0 }) {
         info!(%error, "the sensor's thread keeps its normal priority (CAP_SYS_NICE), so kills may be late on a busy machine");
     }
 }

@@ -45,12 +45,15 @@ pub(crate) fn start(settings: Settings) -> Result<ExitCode, Error> {
     // Before the sensor: nothing is judged, let alone killed, by half of the policies.
     let loaded = policies.load().map_err(Error::Policies)?;
     daemon::log_loaded(&loaded);
+    daemon::hurry(true);
     let sensor =
         Sensor::start(&SensorOptions::default()).map_err(|error| Error::SensorStart(error.into()))?;
     let responder = ContainerKiller::new(sensor.cgroup_tree(), KillerOptions::default())
         .map_err(|error| Error::ResponderStart(error.into()))?;
     // Loading reads all of the kernel's type information, many times what the daemon needs from then on.
     memory::give_back();
+    // Threads inherit it: only the sensor's is to have it, which sees to that itself.
+    daemon::hurry(false);
     info!(
         node = node_name,
         kernel = sensor.capabilities().release,
