@@ -256,10 +256,12 @@ fn program() -> &'static Path {
             return named.into();
         }
         let here = std::env::current_exe().unwrap();
-        let beside = here
-            .ancestors()
-            .skip(1)
-            .take(2)
+        // Where the testbed's own programs are, as in a virtual machine, or beside this test.
+        let programs = std::env::var_os("TESTBED_PROGRAMS").map(PathBuf::from);
+        let beside = programs
+            .iter()
+            .map(PathBuf::as_path)
+            .chain(here.ancestors().skip(1).take(2))
             .map(|folder| folder.join(NAME))
             .find(|path| path.is_file());
         // Where cargo is at hand, whatever lies there is brought up to date first: it may be an old one.
@@ -269,7 +271,8 @@ fn program() -> &'static Path {
     })
 }
 
-/// Builds the daemon, as it is released: a test asks how soon it is ready in a storm. `None` where there is no cargo or nothing to build from, as in a virtual machine.
+/// Builds the daemon, as it is released: a test asks how soon it is ready in a storm. `None` where there is no
+/// cargo or nothing to build from, as in a virtual machine.
 fn build() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?;
     if !root.join("Cargo.toml").is_file() {
