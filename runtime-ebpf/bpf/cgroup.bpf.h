@@ -28,7 +28,18 @@ static __always_inline int report_cgroup(struct cgroup *cgroup, const char *path
 
 static __always_inline int handle_cgroup_made(struct cgroup *cgroup, const char *path)
 {
-	return is_followed(cgroup) ? report_cgroup(cgroup, path, EVENT_CGROUP_MADE) : 0;
+	if (!is_followed(cgroup))
+		return 0;
+	/* What a container makes below its own cgroup belongs to it, before anything can move there. */
+	u64 id = BPF_CORE_READ(cgroup, kn, id);
+	u64 above = BPF_CORE_READ(cgroup, self.parent, cgroup, kn, id);
+	struct cgroup_state *state = bpf_map_lookup_elem(&cgroups, &above);
+	if (state && state->owner) {
+		struct cgroup_state own = { .owner = state->owner };
+		if (bpf_map_update_elem(&cgroups, &id, &own, BPF_NOEXIST))
+			count_trouble(TROUBLE_CGROUPS_FULL);
+	}
+	return report_cgroup(cgroup, path, EVENT_CGROUP_MADE);
 }
 
 static __always_inline int handle_cgroup_removed(struct cgroup *cgroup, const char *path)

@@ -129,6 +129,9 @@ static __always_inline int handle_exec(struct task_struct *task, struct linux_bi
 	struct path_buffer *buffer = only_element(&path_buffers);
 	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
 	struct process *process = process_of(leader, cgroup);
+	/* No room in the table: what was just put together of the process is still there. */
+	if (!process)
+		process = only_element(&process_buffers);
 	if (!scratch || !buffer || !process)
 		return 0;
 	struct exec_event *event = (struct exec_event *)scratch->record;

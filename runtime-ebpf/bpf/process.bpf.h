@@ -107,7 +107,7 @@ static __always_inline int handle_fork(struct task_struct *forker, struct task_s
 	process->owner = owner;
 	process->outer_mount_namespace = known->outer_mount_namespace;
 	process->flags = 0;
-	if (known->owner != owner) {
+	if (owner_of(known->owner) != owner) {
 		/* Born into the container from outside (CLONE_INTO_CGROUP). */
 		process->flags = PROCESS_RUNTIME | PROCESS_PARENT_RUNTIME;
 		process->outer_mount_namespace = mount_namespace_of(forker);
@@ -172,7 +172,7 @@ static __always_inline int handle_attach(struct cgroup *to, struct task_struct *
 	u32 pid = BPF_CORE_READ(leader, tgid);
 	struct process *process = bpf_map_lookup_elem(&processes, &pid);
 	if (process && process->start == BPF_CORE_READ(leader, start_boottime)) {
-		if (process->owner == owner_of(cgroup))
+		if (owner_of(process->owner) == owner_of(cgroup))
 			return 0;
 	} else {
 		adopt((u64)leader, cgroup);

@@ -78,6 +78,11 @@ impl Loaded {
             .map_err(map_error("reader"))
     }
 
+    /// Whether the next record still has to wake the reader.
+    pub(crate) fn is_asleep(&self) -> Result<bool, SensorError> {
+        Ok(self.reader.get(&0, 0).map_err(map_error("reader"))? != 0)
+    }
+
     /// Says that nothing that happens in a cgroup is of interest.
     pub(crate) fn ignore(&mut self, cgroup: CgroupId) -> Result<(), SensorError> {
         self.set_cgroup(cgroup, CgroupId(0), true)

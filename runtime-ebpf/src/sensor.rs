@@ -268,7 +268,8 @@ impl Sensor {
         // The word must be seen before the ring is looked at; the kernel does it the other way round.
         std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
         let items = self.drain(each);
-        if items == 0 {
+        // A record that made no item may have used the wake-up up: then the next one would wake nobody.
+        if items == 0 && self.loaded.is_asleep()? {
             let timeout = Timespec::try_from(timeout).unwrap_or(Timespec {
                 tv_sec: 3600,
                 tv_nsec: 0,
