@@ -32,8 +32,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Without a policy the default is in force: signatures in `prevent`.
     let mut pipeline = Pipeline::new(engines, PolicySet::new(Vec::new()));
 
-    for line in BufReader::new(File::open(file)?).lines() {
-        let Recorded { path, args } = serde_json::from_str(&line?)?;
+    let lines = BufReader::new(File::open(&file).map_err(|error| format!("{file}: {error}"))?).lines();
+    for (line, number) in lines.zip(1..) {
+        let Recorded { path, args } =
+            serde_json::from_str(&line?).map_err(|error| format!("{file}, line {number}: {error}"))?;
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let event = mk_exec_event(&path, &args);
         match pipeline.judge(&event) {

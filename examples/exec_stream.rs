@@ -1,11 +1,13 @@
 //! The sensor alone: execs in containers, as an asynchronous stream. Needs root and Linux 5.10 with BTF.
 //!
 //! ```sh
-//! sudo -E cargo run -p podwarden-examples --example exec_stream [SECONDS]
+//! cargo build -p podwarden-examples --example exec_stream
+//! sudo target/debug/examples/exec_stream [SECONDS]
 //! ```
 
 use std::error::Error;
 use std::pin::pin;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -13,7 +15,24 @@ use runtime_core::{Activity, SensorItem};
 use runtime_ebpf::{Sensor, SensorOptions, SensorStream};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
+    match watch().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprint!("error: {error}");
+            // The message of an error never repeats that of its source.
+            let mut source = error.source();
+            while let Some(cause) = source {
+                eprint!(": {cause}");
+                source = cause.source();
+            }
+            eprintln!();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn watch() -> Result<(), Box<dyn Error>> {
     let seconds = std::env::args().nth(1).map_or(Ok(30), |text| text.parse())?;
     let sensor = Sensor::start(&SensorOptions::default())?;
     println!("{}", sensor.plan());
