@@ -27,8 +27,9 @@ const RUNTIMES: [&[u8]; 5] = [b"runc", b"crun", b"youki", b"runsc", b"exe"];
 /// Whether this is a runtime that executes itself again, before it enters the container's mount namespace:
 /// `runc init`, straight or from its sealed copy in memory.
 ///
-/// The kernel says that the process came into the container from outside and is still in the mount namespace
-/// that it came from; nothing that runs in a container can bring that about. The name only tells the
+/// The kernel says that the process came into the container's cgroup from outside and is still in the mount
+/// namespace that it came from. A process that moves between cgroups of one container does not count as from
+/// outside, as long as the kernel's map of cgroups has room to know them. The name only tells the
 /// runtime from the entrypoint of a container that has no mount namespace of its own.
 pub(crate) fn is_runtime_setup(exec: &ExecRecord<'_>) -> bool {
     if !exec.has(flags::SETUP) {

@@ -229,11 +229,10 @@ fn a_program_run_by_the_runtime_later_has_the_runtime_for_a_parent() {
 /// `runc exec` enters the namespaces first and the cgroup second, `runc run` the other way round.
 #[test]
 fn with_runc_parents_in_the_container_are_no_runtime() {
-    if !Runtime::runc_is_installed() {
-        // A virtual machine has none; this machine's own run of this test has.
-        println!("runc is not installed");
-        return;
-    }
+    assert!(
+        Runtime::runc_is_installed(),
+        "`cargo xtask setup` installs runc, and virtual machines get it"
+    );
     let mut watch = Watch::start();
     let container = Container::builder()
         .runtime(Runtime::Runc)
@@ -258,6 +257,75 @@ fn with_runc_parents_in_the_container_are_no_runtime() {
         "runc's own execs are not shown: {:?}",
         watch.paths()
     );
+}
+
+/// crun under systemd puts the processes one cgroup below the container's own.
+#[test]
+fn processes_one_cgroup_below_are_the_containers_own() {
+    let mut watch = Watch::start();
+    let id = "c0ffee00".repeat(8);
+    let container = Container::builder()
+        .id(&id)
+        .cgroup(format!("machine.slice/libpod-{id}.scope/container"))
+        .entrypoint([
+            "/bin/workload",
+            "spawn",
+            "/bin/workload",
+            "1",
+            "spawn",
+            "/bin/tiny",
+            "1",
+        ])
+        .run()
+        .unwrap();
+    let (child, _) = watch.exec(&container, "the child", |event, exec| {
+        *exec.path == *b"/bin/workload" && args(event).len() == 4
+    });
+    assert_eq!(child.process.parent.exe, path("/bin/workload"));
+    let (grandchild, _) = watch.exec(&container, "the grandchild", |_, exec| {
+        *exec.path == *b"/bin/tiny"
+    });
+    assert_eq!(grandchild.process.parent.exe, path("/bin/workload"));
+    assert_eq!(watch.execs(&container).count(), 3, "{:?}", watch.paths());
+}
+
+/// A container that may write its cgroups (systemd in a container does) must not hide in one that it makes.
+#[test]
+fn a_move_within_the_container_hides_nothing() {
+    let mut watch = Watch::start();
+    let container = Container::builder().run().unwrap();
+    watch.exec(&container, "the entrypoint", |_, _| true);
+    let runs = "2000";
+    let spawner = container
+        .exec(["/bin/workload", "spawn", "/bin/workload", runs, "print", "x"])
+        .unwrap();
+    let printed = |watch: &Watch| {
+        watch
+            .execs(&container)
+            .filter(|(event, _)| args(event) == ["/bin/workload", "print", "x"])
+            .count()
+    };
+    watch.poll_until("the first runs", |watch| printed(watch) > 20);
+    let mut below = Vec::new();
+    for cgroup in container.cgroups() {
+        let folder = cgroup.path.join("below");
+        std::fs::create_dir(&folder).unwrap();
+        let pid = spawner.pid().unwrap().to_string();
+        // A v2 folder that hands controllers down takes no processes; the hierarchy that counts does.
+        std::fs::write(folder.join("cgroup.procs"), pid).unwrap();
+        below.push(folder);
+    }
+    assert!(spawner.wait(LIMIT).unwrap().status.success());
+    watch.poll_until("every run", |watch| printed(watch) >= 2000);
+    for (event, _) in watch
+        .execs(&container)
+        .filter(|(event, _)| args(event) == ["/bin/workload", "print", "x"])
+    {
+        assert_eq!(event.process.parent.exe, path("/bin/workload"));
+    }
+    for folder in below {
+        std::fs::remove_dir(folder).unwrap();
+    }
 }
 
 #[test]
