@@ -51,7 +51,7 @@ impl Loaded {
             .load(object::PROCESS)
             .map_err(|source| SensorError::Load(Box::new(source)))?;
         let ring = RingBuf::try_from(take(&mut programs, "events")?);
-        let loaded = Self {
+        let mut loaded = Self {
             ring: ring.map_err(map_error("events"))?,
             reader: Array::try_from(take(&mut programs, "reader")?).map_err(map_error("reader"))?,
             cgroups: BpfHashMap::try_from(take(&mut programs, "cgroups")?).map_err(map_error("cgroups"))?,
@@ -61,6 +61,12 @@ impl Loaded {
                 .map_err(map_error("troubles"))?,
             programs,
         };
+        for class in EventClass::ALL {
+            // Cgroup 0: where the programs count when there is no room for another cgroup.
+            let mut key = [0; 16];
+            key[8..12].copy_from_slice(&class_number(class).to_ne_bytes());
+            loaded.lost.insert(key, 0, 0).map_err(map_error("lost"))?;
+        }
         Ok(loaded)
     }
 
