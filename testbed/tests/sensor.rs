@@ -295,9 +295,16 @@ fn a_move_within_the_container_hides_nothing() {
     let mut watch = Watch::start();
     let container = Container::builder().run().unwrap();
     watch.exec(&container, "the entrypoint", |_, _| true);
-    let runs = "2000";
+    let runs = 600;
     let spawner = container
-        .exec(["/bin/workload", "spawn", "/bin/workload", runs, "print", "x"])
+        .exec([
+            "/bin/workload",
+            "spawn",
+            "/bin/workload",
+            &runs.to_string(),
+            "print",
+            "x",
+        ])
         .unwrap();
     let printed = |watch: &Watch| {
         watch
@@ -315,8 +322,8 @@ fn a_move_within_the_container_hides_nothing() {
         std::fs::write(folder.join("cgroup.procs"), pid).unwrap();
         below.push(folder);
     }
-    assert!(spawner.wait(LIMIT).unwrap().status.success());
-    watch.poll_until("every run", |watch| printed(watch) >= 2000);
+    assert!(spawner.wait(Duration::from_mins(2)).unwrap().status.success());
+    watch.poll_until("every run", |watch| printed(watch) >= runs);
     for (event, _) in watch
         .execs(&container)
         .filter(|(event, _)| args(event) == ["/bin/workload", "print", "x"])
