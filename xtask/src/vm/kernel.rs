@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 use crate::Outcome;
 use crate::command::{Limited, target};
 
-/// `lsm=` puts BPF into the list of security modules; the rest keeps the console to what the tests write.
-pub(crate) const COMMAND_LINE: &str =
-    "console=ttyS0 quiet loglevel=3 lsm=landlock,lockdown,yama,bpf cgroup_enable=memory panic=-1";
+/// `lsm=` puts BPF into the list of security modules. `norandmaps`: the emulator translates a page of code
+/// anew for each address that it is seen at, and with thousands of execs at random addresses it drowns in
+/// what it has to throw away when such a page is written again (soft lockups of minutes). The rest keeps the
+/// console to what the tests write.
+pub(crate) const COMMAND_LINE: &str = "console=ttyS0 quiet loglevel=3 norandmaps \
+     lsm=landlock,lockdown,yama,bpf cgroup_enable=memory panic=-1";
 /// The kernel modules that the tests need, each after those that it depends on.
 const MODULES: [&str; 1] = ["kernel/fs/overlayfs/overlay.ko"];
 /// The package that depends on the newest kernel package of its suite.
