@@ -4,12 +4,13 @@
 //! be added in later versions; none is renamed or taken away. What is not known is `null`.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use uuid::{NoContext, Uuid};
 
 use crate::container::{Container, PodGroup, PodGroupKind, PodRef};
-use crate::event::{Activity, Event, Origin};
+use crate::event::{Activity, DomainName, Endpoint, Event, Origin};
 use crate::finding::{EngineKind, Finding, Severity};
 use crate::id::{ContainerId, Pid, PodUid, Sha256Digest};
 use crate::process::{Ancestor, Process, ProcessIdentity};
@@ -163,6 +164,36 @@ pub enum AlertActivity {
         /// Where the content comes from.
         origin: Option<Origin>,
     },
+    /// It did something to a file.
+    #[serde(rename_all = "camelCase")]
+    File {
+        /// What.
+        op: String,
+        /// The file's path in the container.
+        path: RawString,
+        /// The other path of a rename or a link.
+        new_path: Option<RawString>,
+    },
+    /// It did something with a socket.
+    Network {
+        /// What.
+        op: String,
+        /// The kind of socket.
+        protocol: String,
+        /// The other side's address, or the socket's own where there is no other side; of a Unix socket the path.
+        address: Option<String>,
+        /// The port.
+        port: Option<u16>,
+        /// The name that the address was looked up by.
+        domain: Option<DomainName>,
+    },
+    /// It looked a name up.
+    Dns {
+        /// The name.
+        name: DomainName,
+        /// What was answered; `None` before that.
+        addresses: Option<Vec<IpAddr>>,
+    },
     /// Something that has no shape of its own.
     Other {
         /// What was done.
@@ -188,6 +219,33 @@ impl From<&Activity> for AlertActivity {
             Activity::Exit(_) => Self::Other {
                 op: "exit".into(),
                 target: None,
+            },
+            Activity::File(file) => Self::File {
+                op: file.operation.name().into(),
+                path: file.path.clone(),
+                new_path: file.new_path.clone(),
+            },
+            Activity::Network(network) => {
+                let side = network.remote.as_ref().or(network.local.as_ref());
+                let address = side.map(|side| match side {
+                    Endpoint::Ip(address) => address.ip().to_string(),
+                    Endpoint::Unix(path) => path.to_string(),
+                });
+                Self::Network {
+                    op: network.operation.name().into(),
+                    protocol: network.protocol.name().into(),
+                    address,
+                    port: side.and_then(Endpoint::socket_addr).map(|address| address.port()),
+                    domain: network.domains.first().cloned(),
+                }
+            }
+            Activity::Dns(dns) => Self::Dns {
+                name: dns.name.clone(),
+                addresses: dns.answer.as_ref().map(|answer| answer.addresses.clone()),
+            },
+            Activity::System(system) => Self::Other {
+                op: system.name().into(),
+                target: system.target(),
             },
         }
     }
@@ -324,6 +382,7 @@ pub(crate) mod tests {
             boot_time: BootTime::from_nanos(10),
             outcome: Outcome::Done,
             trust: Trust::Kernel,
+            call: None,
             container: Some(Arc::new(Container::unknown(
                 ContainerId::new("c0ffee"),
                 CgroupId(9),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::alert::{Action, Alert};
-use crate::event::{Activity, Event};
+use crate::event::{Activity, DomainName, Endpoint, Event};
 use crate::finding::{EngineKind, Finding};
 use crate::id::ContainerId;
 use crate::process::{ParentExe, ProcessIdentity};
@@ -40,6 +40,10 @@ enum Subject {
     Exec(RawString),
     Fork,
     Exit,
+    File(&'static str, RawString, Option<RawString>),
+    Network(&'static str, Option<Endpoint>),
+    Dns(DomainName),
+    System(&'static str, Option<RawString>),
 }
 
 impl SeriesKey {
@@ -49,6 +53,15 @@ impl SeriesKey {
             Activity::Exec(exec) => Subject::Exec(exec.path.clone()),
             Activity::Fork => Subject::Fork,
             Activity::Exit(_) => Subject::Exit,
+            Activity::File(file) => {
+                Subject::File(file.operation.name(), file.path.clone(), file.new_path.clone())
+            }
+            Activity::Network(network) => Subject::Network(
+                network.operation.name(),
+                network.remote.clone().or_else(|| network.local.clone()),
+            ),
+            Activity::Dns(dns) => Subject::Dns(dns.name.clone()),
+            Activity::System(system) => Subject::System(system.name(), system.target()),
         };
         Self {
             engine: finding.engine,

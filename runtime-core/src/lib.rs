@@ -44,7 +44,10 @@ pub mod time;
 
 pub use alert::{Action, Alert};
 pub use container::{Container, PodGroup, PodGroupKind, PodRef};
-pub use event::{Activity, Event, EventClass, Exec, Loss, Outcome, SensorItem, Trust};
+pub use event::{
+    Activity, Call, DnsActivity, DomainName, Endpoint, Event, EventClass, Exec, FileActivity, Loss,
+    NetworkActivity, Outcome, SensorItem, Syscall, SystemActivity, Trust,
+};
 pub use finding::{EngineKind, Finding, Response, RuleRef, Severity, Verdict};
 pub use id::{CgroupId, ContainerId, FileId, Pid, PodUid, ProcessKey, Sha256Digest};
 pub use ports::{AlertSink, EventSource, PolicySource, ReputationService, Responder};

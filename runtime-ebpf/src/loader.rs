@@ -61,10 +61,10 @@ impl Loaded {
                 .map_err(map_error("troubles"))?,
             programs,
         };
-        for class in EventClass::ALL {
+        for class in 0..CLASSES.len() as u32 {
             // Cgroup 0: where the programs count when there is no room for another cgroup.
             let mut key = [0; 16];
-            key[8..12].copy_from_slice(&class_number(class).to_ne_bytes());
+            key[8..12].copy_from_slice(&class.to_ne_bytes());
             loaded.lost.insert(key, 0, 0).map_err(map_error("lost"))?;
         }
         Ok(loaded)
@@ -122,12 +122,12 @@ impl Loaded {
     }
 
     /// How many events of a class were made so far, on all CPUs.
-    pub(crate) fn made(&self, class: EventClass) -> Result<u64, SensorError> {
-        let counts = self
-            .made
-            .get(&class_number(class), 0)
-            .map_err(map_error("made"))?;
-        Ok(counts.iter().sum())
+    pub(crate) fn made(&self) -> Result<Vec<(EventClass, u64)>, SensorError> {
+        let count = |(number, class): (u32, &EventClass)| {
+            let counts = self.made.get(&number, 0).map_err(map_error("made"))?;
+            Ok((*class, counts.iter().sum()))
+        };
+        (0..).zip(&CLASSES).map(count).collect()
     }
 
     /// What went wrong in the kernel so far, by name.
@@ -192,18 +192,14 @@ fn source_number(controller: CgroupController) -> u32 {
     }
 }
 
-/// `enum event_class` in `bpf/events.h`.
-fn class_number(class: EventClass) -> u32 {
-    match class {
-        EventClass::Exec => 0,
-        EventClass::Fork => 1,
-        EventClass::Exit => 2,
-        _ => 3,
-    }
-}
+/// The classes of events that the programs make, each at its number: `enum event_class` in `bpf/events.h`.
+pub(crate) const CLASSES: [EventClass; 4] = [
+    EventClass::Exec,
+    EventClass::Fork,
+    EventClass::Exit,
+    EventClass::Cgroup,
+];
 
 fn class_of_number(number: u32) -> Option<EventClass> {
-    EventClass::ALL
-        .into_iter()
-        .find(|&class| class_number(class) == number)
+    CLASSES.get(usize::try_from(number).ok()?).copied()
 }

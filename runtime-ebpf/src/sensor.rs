@@ -22,7 +22,7 @@ use crate::container::{
     CgroupController, CgroupTree, ContainerIndex, ContainerOptions, ExecHint, Lookup, Resolution,
 };
 use crate::error::SensorError;
-use crate::loader::{Loaded, Settings};
+use crate::loader::{CLASSES, Loaded, Settings};
 use crate::loss::{Sequences, class_of};
 use crate::origin::{is_runtime_setup, origin_of};
 use crate::processes::{ClockPair, ProcessTable};
@@ -221,7 +221,7 @@ impl Sensor {
     /// Counts since the start.
     pub fn stats(&self) -> Result<SensorStats, SensorError> {
         let all = |counts: &HashMap<EventClass, u64>| {
-            EventClass::ALL
+            CLASSES
                 .map(|class| (class, counts.get(&class).copied().unwrap_or(0)))
                 .to_vec()
         };
@@ -229,9 +229,8 @@ impl Sensor {
         for (_, class, count) in self.loaded.lost() {
             *lost.entry(class).or_default() += count;
         }
-        let made = EventClass::ALL.map(|class| self.loaded.made(class).map(|count| (class, count)));
         Ok(SensorStats {
-            made: made.into_iter().collect::<Result<_, _>>()?,
+            made: self.loaded.made()?,
             delivered: all(&self.state.delivered),
             lost: all(&lost),
             gaps: all(&self.state.gaps),
@@ -527,6 +526,7 @@ impl State {
             boot_time: BootTime::from_nanos(header.time),
             outcome: Outcome::Done,
             trust: Trust::Kernel,
+            call: None,
             container,
             process,
             activity,

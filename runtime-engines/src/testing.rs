@@ -221,6 +221,7 @@ impl ExecBuilder {
             boot_time: BootTime::from_nanos(5_001_000_000),
             outcome: Outcome::Done,
             trust: Trust::Kernel,
+            call: None,
             container: container.map(Arc::new),
             process: Arc::new(process),
             activity: Activity::Exec(Exec {

@@ -597,7 +597,7 @@ fn a_storm_of_20000_execs_is_delivered_or_counted() {
     let seen = storm(&mut watch, Container::builder, true);
     let stats = watch.sensor.stats().unwrap();
     let (made, delivered, lost) = (counts(&stats.made), counts(&stats.delivered), counts(&stats.lost));
-    for class in EventClass::ALL {
+    for &class in made.keys() {
         assert_eq!(
             made[&class],
             delivered[&class] + lost[&class],
@@ -647,7 +647,7 @@ fn what_a_small_ring_loses_is_told_to_the_last_one() {
         watch.poll();
     }
     let (made, delivered) = (counts(&stats.made), counts(&stats.delivered));
-    for class in EventClass::ALL {
+    for &class in made.keys() {
         assert_eq!(
             made[&class],
             delivered[&class] + lost[&class],

@@ -52,6 +52,7 @@ pub(crate) fn mk_event(id: &str, path: &str) -> Event {
         boot_time: BootTime::from_nanos(1_000_000),
         outcome: Outcome::Done,
         trust: Trust::Kernel,
+        call: None,
         container: Some(mk_container(id)),
         process: Arc::new(process),
         activity: Activity::Exec(Exec {

@@ -107,6 +107,40 @@ fn write_activity(line: &mut String, alert: &Alert) -> fmt::Result {
         // What a process executed is the process itself, but for one that was denied.
         AlertActivity::Exec { path, .. } if *path == alert.process.path => Ok(()),
         AlertActivity::Exec { path, .. } => write!(line, "; exec {path}"),
+        AlertActivity::File { op, path, new_path } => {
+            write!(line, "; {op} {path}")?;
+            new_path
+                .as_ref()
+                .map_or(Ok(()), |new_path| write!(line, " to {new_path}"))
+        }
+        AlertActivity::Network {
+            op,
+            protocol,
+            address,
+            port,
+            domain,
+        } => {
+            write!(line, "; {op} {protocol}")?;
+            if let Some(address) = address {
+                // A colon in it would run into the port's.
+                let bracketed = address.contains(':') && port.is_some();
+                let (open, close) = if bracketed { ("[", "]") } else { ("", "") };
+                write!(line, " {open}{}{close}", RawString::from(address.as_str()))?;
+            }
+            if let Some(port) = port {
+                write!(line, ":{port}")?;
+            }
+            domain
+                .as_ref()
+                .map_or(Ok(()), |domain| write!(line, " ({domain})"))
+        }
+        AlertActivity::Dns { name, addresses } => {
+            write!(line, "; dns {name}")?;
+            for address in addresses.iter().flatten() {
+                write!(line, " {address}")?;
+            }
+            Ok(())
+        }
         AlertActivity::Other { op, target: None } => write!(line, "; {op}"),
         AlertActivity::Other {
             op,

@@ -1,5 +1,11 @@
 //! What a sensor delivers.
 
+pub mod call;
+pub mod dns;
+pub mod file;
+pub mod network;
+pub mod system;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,6 +16,12 @@ use crate::id::{CgroupId, FileId, Sha256Digest};
 use crate::process::Process;
 use crate::raw::RawString;
 use crate::time::{BootTime, Timestamp};
+
+pub use call::{Call, Syscall};
+pub use dns::{DnsActivity, DnsAnswer, DomainName};
+pub use file::{FileActivity, FileOperation, Open};
+pub use network::{Endpoint, NetworkActivity, NetworkOperation, Protocol};
+pub use system::{MemoryWay, NamespaceWay, OtherProcess, SystemActivity};
 
 /// One thing that a sensor has to say.
 ///
@@ -37,6 +49,8 @@ pub struct Event {
     pub outcome: Outcome,
     /// How far the event's subject can be trusted.
     pub trust: Trust,
+    /// The system call that made it; `None` for execs, forks and exits, and where no single call did.
+    pub call: Option<Call>,
     /// The container it happened in; `None` for a process of the host.
     pub container: Option<Arc<Container>>,
     /// Who did it. For an exec that was carried out this is the process with its new executable.
@@ -75,6 +89,14 @@ pub enum Activity {
     Fork,
     /// Its last thread exited.
     Exit(Exit),
+    /// It did something to a file.
+    File(FileActivity),
+    /// It did something with a socket.
+    Network(NetworkActivity),
+    /// It asked for a name, or got an answer.
+    Dns(DnsActivity),
+    /// It did something to the system, to its privileges or to another process.
+    System(SystemActivity),
 }
 
 impl Activity {
@@ -84,6 +106,10 @@ impl Activity {
             Self::Exec(_) => EventClass::Exec,
             Self::Fork => EventClass::Fork,
             Self::Exit(_) => EventClass::Exit,
+            Self::File(_) => EventClass::File,
+            Self::Network(_) => EventClass::Network,
+            Self::Dns(_) => EventClass::Dns,
+            Self::System(_) => EventClass::System,
         }
     }
 }
@@ -141,11 +167,28 @@ pub enum EventClass {
     Exit,
     /// Cgroups made, removed and joined: what containers are found by.
     Cgroup,
+    /// What is done to files.
+    File,
+    /// What is done with sockets.
+    Network,
+    /// DNS questions and answers.
+    Dns,
+    /// What concerns the system, privileges and other processes.
+    System,
 }
 
 impl EventClass {
     /// All classes.
-    pub const ALL: [Self; 4] = [Self::Exec, Self::Fork, Self::Exit, Self::Cgroup];
+    pub const ALL: [Self; 8] = [
+        Self::Exec,
+        Self::Fork,
+        Self::Exit,
+        Self::Cgroup,
+        Self::File,
+        Self::Network,
+        Self::Dns,
+        Self::System,
+    ];
 }
 
 impl fmt::Display for EventClass {
@@ -155,6 +198,10 @@ impl fmt::Display for EventClass {
             Self::Fork => "fork",
             Self::Exit => "exit",
             Self::Cgroup => "cgroup",
+            Self::File => "file",
+            Self::Network => "network",
+            Self::Dns => "dns",
+            Self::System => "system",
         })
     }
 }
