@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use runtime_core::event::{Exit, Origin};
+use runtime_core::event::network::{Endpoint, NetworkOperation, Protocol};
+use runtime_core::event::{Exit, FileOperation, Open, Origin};
 use runtime_core::process::{Ancestor, Credentials, InvokedName, Namespaces, ParentExe};
 use runtime_core::{
-    Activity, BootTime, CgroupId, Container, ContainerId, Event, Exec, FileId, Outcome, Parent, Pid,
-    PodGroup, PodGroupKind, PodRef, PodUid, Process, ProcessIdentity, RawString, Timestamp, Trust,
+    Activity, BootTime, Call, CgroupId, Container, ContainerId, DnsActivity, Event, Exec, FileActivity,
+    FileId, NetworkActivity, Outcome, Parent, Pid, PodGroup, PodGroupKind, PodRef, PodUid, Process,
+    ProcessIdentity, RawString, Syscall, SystemActivity, Timestamp, Trust,
 };
 
 /// A workload container `app` of the pod `web-0` of the Deployment `web` in the namespace `shop`.
@@ -49,6 +51,114 @@ pub fn mk_exit_event(path: &str) -> Event {
     Event {
         activity: Activity::Exit(Exit { code: 0, signal: 0 }),
         ..mk_exec_event(path, &[path])
+    }
+}
+
+/// The open of the file `path` with these flags, by `openat`, which returned the descriptor 3.
+pub fn mk_open_event(path: impl Into<RawString>, flags: u32) -> Event {
+    let open = Open {
+        flags,
+        mode: 0o644,
+        created: false,
+    };
+    with_call(
+        mk_file_event(FileOperation::Open(open), path, None),
+        Syscall::openat,
+        3,
+    )
+}
+
+/// Something that was done to the file `path`, and where it has another path that one; no call is known of it.
+pub fn mk_file_event(operation: FileOperation, path: impl Into<RawString>, new_path: Option<&str>) -> Event {
+    mk_event(Activity::File(FileActivity {
+        operation,
+        path: path.into(),
+        new_path: new_path.map(RawString::from),
+        argument: None,
+        file: Some(FileId { device: 7, inode: 11 }),
+    }))
+}
+
+/// A connection over TCP to `remote`, as in `192.0.2.1:443`, that stands for these names.
+pub fn mk_connect_event(remote: &str, domains: &[&str]) -> Event {
+    let mut event = mk_socket_event(
+        NetworkOperation::Connect,
+        Protocol::Tcp,
+        Some("10.0.0.9:40000"),
+        Some(remote),
+    );
+    if let Activity::Network(network) = &mut event.activity {
+        network.domains = domains
+            .iter()
+            .map(|name| name.parse().expect("a domain name"))
+            .collect();
+    }
+    with_call(event, Syscall::connect, 0)
+}
+
+/// Something that was done with a socket between these addresses; no call is known of it.
+pub fn mk_socket_event(
+    operation: NetworkOperation,
+    protocol: Protocol,
+    local: Option<&str>,
+    remote: Option<&str>,
+) -> Event {
+    let endpoint = |text: &str| Endpoint::Ip(text.parse().expect("an address with a port"));
+    mk_event(Activity::Network(NetworkActivity {
+        operation,
+        protocol,
+        local: local.map(endpoint),
+        remote: remote.map(endpoint),
+        domains: Vec::new(),
+        descriptor: Some(5),
+    }))
+}
+
+/// The question for a name.
+pub fn mk_dns_event(name: &str) -> Event {
+    mk_event(Activity::Dns(DnsActivity {
+        name: name.parse().expect("a domain name"),
+        record_type: 1,
+        server: "10.96.0.10:53".parse().expect("an address with a port"),
+        tcp: false,
+        answer: None,
+    }))
+}
+
+/// Something that concerns the system; no call is known of it.
+pub fn mk_system_event(activity: SystemActivity) -> Event {
+    mk_event(Activity::System(activity))
+}
+
+/// What the process `/usr/bin/app` did.
+pub fn mk_event(activity: Activity) -> Event {
+    Event {
+        activity,
+        ..mk_exec_event("/usr/bin/app", &["app", "--serve"])
+    }
+}
+
+/// The same, made by this call with this result.
+#[must_use]
+pub fn with_call(event: Event, syscall: Syscall, result: i64) -> Event {
+    let call = Call {
+        syscall,
+        result: Some(result),
+        io_uring: false,
+    };
+    Event {
+        call: Some(call),
+        ..event
+    }
+}
+
+/// The same, done by the process, and in the container, of another event.
+#[must_use]
+pub fn with_process_of(event: Event, other: &Event) -> Event {
+    Event {
+        process: Arc::clone(&other.process),
+        container: other.container.clone(),
+        ..event
     }
 }
 

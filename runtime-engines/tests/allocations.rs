@@ -3,9 +3,14 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use runtime_core::event::FileOperation;
 use runtime_core::policy::PolicySet;
+use runtime_core::{Syscall, SystemActivity};
 use runtime_engines::signatures::builtin;
-use runtime_engines::testing::{ExecBuilder, mk_exec_event, mk_exit_event, mk_fork_event};
+use runtime_engines::testing::{
+    ExecBuilder, mk_connect_event, mk_dns_event, mk_exec_event, mk_exit_event, mk_file_event, mk_fork_event,
+    mk_open_event, mk_system_event, with_call,
+};
 use runtime_engines::{Pipeline, RuleSet, SignatureEngine};
 
 thread_local! {
@@ -53,6 +58,19 @@ fn mk_pipeline() -> Pipeline {
   condition: >
     proc.cmdline contains nowhere or toupper(proc.cmdline) icontains nowhere or proc.aname in (a, b)
     or proc.args endswith nowhere or container.image.repository = none or proc.apid = 1 or proc.name glob *none
+    or fd.name startswith /nowhere or fd.name in (/no, /where) or fd.directory pmatch (/no/where, /no/*/where)
+    or evt.arg.flags contains O_NOTHING or evt.arg[2] = nothing or evt.args contains nowhere or evt.res = ENOTHING
+    or thread.cap_effective contains CAP_NOTHING or fd.sip.name = no.example or fd.snet in (192.0.2.0/24)
+    or concat(proc.name, '/', proc.pname) = nowhere or join(',', (proc.name, evt.type)) = x
+    or len(proc.cmdline) = 100000 or b64(proc.args) = nowhere or proc.name = val(proc.pexepath)
+    or fd.name regex '.*no[wW]here.*' or proc.exeline iglob '*NO[W]HERE' or evt.time.iso8601 = never
+    or fs.path.target startswith anyof (/no, /where) or evt.arg.request = PTRACE_NOTHING or dns.name = nowhere
+- {rule: a, condition: proc.name = no-such-a}
+- {rule: b, condition: proc.name = no-such-b and evt.type = execve}
+- {rule: c, condition: fd.name startswith /no/such/c}
+- {rule: d, condition: fd.directory = /no/such/d or fd.filename = no-such-d}
+- {rule: e, condition: fs.path.name pmatch (/no/such/e)}
+- {rule: f, condition: 'proc.exepath in (/no/such/f, /no/such/g)'}
 "
         .into(),
         first_line: 1,
@@ -76,6 +94,19 @@ fn a_miss_allocates_nothing() {
         ExecBuilder::new("/bin/ls").container(None).build(),
         mk_fork_event("/usr/sbin/nginx"),
         mk_exit_event("/usr/sbin/nginx"),
+        mk_open_event("/etc/passwd", 0),
+        mk_open_event("/var/log/nginx/access.log", 0o2101),
+        with_call(mk_open_event("/etc/nothing", 0), Syscall::open, -2),
+        mk_file_event(FileOperation::Rename, "/tmp/a", Some("/tmp/b")),
+        mk_file_event(FileOperation::Chmod { mode: 0o755 }, "/tmp/a", None),
+        mk_connect_event("198.51.100.1:443", &["www.example.com"]),
+        mk_connect_event("[2001:db8::1]:443", &[]),
+        mk_dns_event("www.example.com"),
+        mk_system_event(SystemActivity::Setsid),
+        mk_system_event(SystemActivity::Memfd {
+            name: "x".into(),
+            flags: 3,
+        }),
     ];
     let mut pipeline = mk_pipeline();
     // The buffers grow to fit the longest command line once.

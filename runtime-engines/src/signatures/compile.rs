@@ -1,18 +1,15 @@
 //! Compiles syntax trees: looks names up, checks types, folds what is constant.
 //!
-//! A condition is compiled once for each class of events. What depends on the class alone (`evt.type`, and
-//! fields that the class does not have) is then a constant, so that most rules vanish from most classes.
+//! What a condition comes to is then made special for each kind of events; see [`special`](super::special).
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use runtime_core::EventClass;
-use runtime_core::glob::Glob;
-
-use super::condition::{Check, Expr, ListOperator, Operand, Operator, Test, Transformer, Value as Literal};
+use super::check;
+use super::condition::{Expr, Value as Literal};
 use super::error::ConditionError;
-use super::field::{self, Argument, Field, FieldType, Source, Value};
-use super::tree::{Case, Change, Leaf, Node, NumberTest, Predicate, TextSet, TextTest};
+use super::predicate::Predicate;
+use super::tree::Node;
 
 /// How deep a compiled condition may be, macros included.
 pub(super) const MAX_TREE_DEPTH: usize = 192;
@@ -20,29 +17,33 @@ pub(super) const MAX_TREE_DEPTH: usize = 192;
 /// How many tests and list items a compiled condition may have, macros included as often as they are named.
 pub(super) const MAX_SIZE: usize = 1_000_000;
 
+/// How many compiled patterns all conditions of a set may have, because each takes its memory.
+pub(super) const MAX_PATTERNS: usize = 1000;
+
 /// The macros and lists that conditions are compiled with.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     /// `None` for a macro that is there and was refused.
     pub(super) macros: HashMap<String, Option<Expr>>,
-    pub(super) lists: HashMap<String, Vec<String>>,
+    pub(super) lists: HashMap<String, Vec<Literal>>,
 }
 
-/// Compiles conditions for one class of events.
+/// Compiles conditions.
 pub(super) struct Compiler<'n> {
     names: &'n Names,
-    class: EventClass,
     macros: HashMap<&'n str, Result<Compiled, ConditionError>>,
     lists: HashMap<&'n str, Result<Arc<[String]>, ConditionError>>,
     /// The macros that are being compiled at this moment, and the lists that are being flattened.
     open: Vec<&'n str>,
     open_lists: Vec<&'n str>,
+    /// How many patterns there are in everything that was compiled.
+    patterns: usize,
 }
 
 /// A compiled condition with its measures.
 #[derive(Debug, Clone)]
 struct Compiled {
-    node: Arc<Node>,
+    node: Node,
     measure: Measure,
 }
 
@@ -53,14 +54,14 @@ struct Measure {
 }
 
 impl<'n> Compiler<'n> {
-    pub(super) fn new(names: &'n Names, class: EventClass) -> Self {
+    pub(super) fn new(names: &'n Names) -> Self {
         Self {
             names,
-            class,
             macros: HashMap::new(),
             lists: HashMap::new(),
             open: Vec::new(),
             open_lists: Vec::new(),
+            patterns: 0,
         }
     }
 
@@ -131,7 +132,7 @@ impl<'n> Compiler<'n> {
             self.open.pop();
             let compiled = compiled
                 .map(|(node, measure)| Compiled {
-                    node: Arc::new(node),
+                    node: node.shared(),
                     measure,
                 })
                 .map_err(|error| in_macro(name, error));
@@ -143,50 +144,18 @@ impl<'n> Compiler<'n> {
             self.macros.insert(name, compiled);
         }
         let Compiled { node, measure } = self.macros[name.as_str()].clone()?;
-        let node = match *node {
-            Node::Const(value) => Node::Const(value),
-            _ => Node::Shared(node),
-        };
         Ok((node, measure))
     }
 
-    fn check(&mut self, check: &Check) -> Result<(Node, Measure), ConditionError> {
-        let Check { operand, test } = check;
-        let (field, index) = look_up(operand)?;
-        let change = change(operand, field)?;
-        let (predicate, size) = self.predicate(field, change, test)?;
-        let node = match field.source {
-            Source::Class(value) => {
-                let value = value(self.class);
-                Node::Const(predicate.holds(Value::Text(value.as_bytes()), &mut Vec::new()))
+    fn check(&mut self, check: &super::condition::Check) -> Result<(Node, Measure), ConditionError> {
+        let (operand, test, size) = check::compile(check, |literals| self.values(literals))?;
+        if let Predicate::Text(test) = &test {
+            self.patterns += test.patterns();
+            if self.patterns > MAX_PATTERNS {
+                return Err(ConditionError::TooManyPatterns);
             }
-            // An event that does not have the field: nothing holds for what is missing.
-            Source::Event(_) if !field.events.contains(&self.class) => Node::Const(false),
-            Source::Event(get) => Node::Leaf(Leaf {
-                get,
-                index,
-                test: predicate,
-            }),
-        };
-        Ok((node, Measure { depth: 0, size }))
-    }
-
-    fn predicate(
-        &mut self,
-        field: &'static Field,
-        change: Change,
-        test: &Test,
-    ) -> Result<(Predicate, usize), ConditionError> {
-        let predicate = match test {
-            Test::Exists => Predicate::Exists,
-            Test::One(operator, literal) => one(field, change, *operator, literal)?,
-            Test::Many(operator, literals) => {
-                let values = self.values(literals)?;
-                let size = values.len() + 1;
-                return Ok((many(field, change, *operator, &values)?, size));
-            }
-        };
-        Ok((predicate, 1))
+        }
+        Ok((Node::leaf(operand, test), Measure { depth: 0, size }))
     }
 
     /// The values of a list on the right-hand side, with lists that it names in their place.
@@ -221,9 +190,9 @@ impl<'n> Compiler<'n> {
         let mut seen = HashSet::new();
         let mut flat = Vec::new();
         for item in &self.names.lists[name] {
-            match self.names.lists.get_key_value(item) {
+            match self.names.lists.get_key_value(&item.text) {
                 // A list may hold a word that is its own name: `list: sudo`, `items: [sudo]`.
-                Some((inner, _)) if inner != name => {
+                Some((inner, _)) if inner != name && !item.quoted => {
                     if let Some(at) = self.open_lists.iter().position(|open| open == inner) {
                         let mut path = circle(&self.open_lists[at..]);
                         path.insert(path.len() - 1, name.escape_debug().to_string());
@@ -242,8 +211,8 @@ impl<'n> Compiler<'n> {
                     }
                 }
                 _ => {
-                    if seen.insert(item.clone()) {
-                        flat.push(item.clone());
+                    if seen.insert(item.text.clone()) {
+                        flat.push(item.text.clone());
                     }
                 }
             }
@@ -252,169 +221,6 @@ impl<'n> Compiler<'n> {
             }
         }
         Ok(flat.into())
-    }
-}
-
-/// The field of an operand and the number in brackets behind it.
-pub(super) fn look_up(operand: &Operand) -> Result<(&'static Field, Option<usize>), ConditionError> {
-    let field = field::find(&operand.field).ok_or_else(|| ConditionError::UnknownField {
-        field: operand.field.clone(),
-    })?;
-    let index = match (&operand.argument, field.argument) {
-        (None, _) => None,
-        (Some(argument), Argument::None) => {
-            return Err(ConditionError::UnexpectedArgument {
-                field: field.name,
-                argument: argument.clone(),
-            });
-        }
-        (Some(argument), Argument::Index) => {
-            Some(argument.parse().map_err(|_| ConditionError::Argument {
-                field: field.name,
-                argument: argument.clone(),
-            })?)
-        }
-    };
-    Ok((field, index))
-}
-
-fn change(operand: &Operand, field: &'static Field) -> Result<Change, ConditionError> {
-    if !operand.transformers.is_empty() && !field.kind.is_text() {
-        return Err(ConditionError::Transformer {
-            field: field.name,
-            kind: field.kind,
-        });
-    }
-    let mut change = Change::default();
-    // From the innermost out, so that the outermost decides the case.
-    for transformer in operand.transformers.iter().rev() {
-        match transformer {
-            Transformer::ToLower => change.case = Some(Case::Lower),
-            Transformer::ToUpper => change.case = Some(Case::Upper),
-            Transformer::BaseName => change.base_name = true,
-        }
-    }
-    Ok(change)
-}
-
-fn one(
-    field: &'static Field,
-    change: Change,
-    operator: Operator,
-    literal: &Literal,
-) -> Result<Predicate, ConditionError> {
-    let value = &literal.text;
-    let refuse = || ConditionError::Operator {
-        field: field.name,
-        kind: field.kind,
-        operator: operator.to_string(),
-    };
-    Ok(match field.kind {
-        FieldType::Number => {
-            let test: fn(i64) -> NumberTest = match operator {
-                Operator::Equal => NumberTest::Equal,
-                Operator::NotEqual => NumberTest::NotEqual,
-                Operator::Less => NumberTest::Less,
-                Operator::LessOrEqual => NumberTest::LessOrEqual,
-                Operator::Greater => NumberTest::Greater,
-                Operator::GreaterOrEqual => NumberTest::GreaterOrEqual,
-                _ => return Err(refuse()),
-            };
-            Predicate::Number(test(number(field, value)?))
-        }
-        FieldType::Bool => {
-            let wanted = match value.as_str() {
-                "true" | "True" | "1" => true,
-                "false" | "False" | "0" => false,
-                _ => return Err(misfit(field, value)),
-            };
-            match operator {
-                Operator::Equal => Predicate::Bool { wanted },
-                Operator::NotEqual => Predicate::Bool { wanted: !wanted },
-                _ => return Err(refuse()),
-            }
-        }
-        FieldType::Text | FieldType::Name => {
-            let cut = field.kind == FieldType::Name;
-            let bytes = || Box::from(value.as_bytes());
-            let test = match operator {
-                Operator::Equal => TextTest::In {
-                    set: TextSet::new([bytes()]),
-                    cut,
-                },
-                Operator::NotEqual => TextTest::NotIn {
-                    set: TextSet::new([bytes()]),
-                    cut,
-                },
-                Operator::Contains => TextTest::Contains(bytes()),
-                Operator::ContainsIgnoringCase => {
-                    TextTest::ContainsIgnoringCase(value.to_ascii_lowercase().into_bytes().into())
-                }
-                Operator::StartsWith => TextTest::StartsWith(bytes()),
-                Operator::EndsWith => TextTest::EndsWith(bytes()),
-                // Other patterns of shells must not be taken for plain characters in silence.
-                Operator::Glob if value.contains(['[', '\\', '(']) => {
-                    return Err(ConditionError::Pattern {
-                        pattern: value.clone(),
-                    });
-                }
-                Operator::Glob => TextTest::Glob(Glob::new(value)),
-                Operator::Less | Operator::LessOrEqual | Operator::Greater | Operator::GreaterOrEqual => {
-                    return Err(refuse());
-                }
-            };
-            Predicate::Text { change, test }
-        }
-    })
-}
-
-fn many(
-    field: &'static Field,
-    change: Change,
-    operator: ListOperator,
-    values: &[String],
-) -> Result<Predicate, ConditionError> {
-    let texts = || values.iter().map(|value| Box::from(value.as_bytes()));
-    Ok(match (field.kind, operator) {
-        (FieldType::Number, ListOperator::In | ListOperator::Intersects) => {
-            let numbers: Result<Box<[i64]>, _> = values.iter().map(|value| number(field, value)).collect();
-            Predicate::Number(NumberTest::In(numbers?))
-        }
-        (FieldType::Text | FieldType::Name, ListOperator::In | ListOperator::Intersects) => Predicate::Text {
-            change,
-            test: TextTest::In {
-                set: TextSet::new(texts()),
-                cut: field.kind == FieldType::Name,
-            },
-        },
-        (FieldType::Text | FieldType::Name, ListOperator::PathPrefix) => Predicate::Text {
-            change,
-            test: TextTest::PathPrefix(texts().collect()),
-        },
-        (kind, operator) => {
-            return Err(ConditionError::Operator {
-                field: field.name,
-                kind,
-                operator: operator.to_string(),
-            });
-        }
-    })
-}
-
-/// A number in decimal or, after `0x`, in hexadecimal digits.
-fn number(field: &'static Field, text: &str) -> Result<i64, ConditionError> {
-    let parsed = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        Some(digits) => i64::from_str_radix(digits, 16),
-        None => text.parse(),
-    };
-    parsed.map_err(|_| misfit(field, text))
-}
-
-fn misfit(field: &'static Field, text: &str) -> ConditionError {
-    ConditionError::Value {
-        field: field.name,
-        kind: field.kind,
-        value: text.to_owned(),
     }
 }
 

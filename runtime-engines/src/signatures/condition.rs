@@ -2,7 +2,7 @@
 //!
 //! [`Expr`] prints in the language it was read from, and what is printed reads back as the same tree.
 
-use std::fmt;
+mod print;
 
 pub use super::parser::{MAX_DEPTH, SyntaxError, parse};
 
@@ -21,7 +21,7 @@ pub enum Expr {
     Check(Check),
 }
 
-/// A test of one field.
+/// A test of one value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
     /// What is tested.
@@ -30,15 +30,29 @@ pub struct Check {
     pub test: Test,
 }
 
-/// A field, with what is done to its value before it is tested.
+/// A value of an event, or one made from values of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Operand {
-    /// Transformers, the outermost first.
-    pub transformers: Vec<Transformer>,
-    /// The field's name.
-    pub field: String,
-    /// What stands in brackets behind it.
-    pub argument: Option<String>,
+pub enum Operand {
+    /// A field.
+    Field {
+        /// Its name.
+        name: String,
+        /// What stands in brackets behind it.
+        argument: Option<String>,
+    },
+    /// What a transformer makes of its arguments; at least one.
+    Call(Transformer, Vec<Argument>),
+}
+
+/// An argument of a transformer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Argument {
+    /// A value of the event.
+    Operand(Operand),
+    /// A text; numbers are texts here too.
+    Text(String),
+    /// Several, in parentheses.
+    List(Vec<Argument>),
 }
 
 /// Something that is done to a value.
@@ -50,14 +64,29 @@ pub enum Transformer {
     ToUpper,
     /// What follows the last `/` is left.
     BaseName,
+    /// What the text says in base 64; nothing where it is not that.
+    Base64,
+    /// How many bytes there are.
+    Length,
+    /// The arguments, one behind the other.
+    Concat,
+    /// The items of the list, with the first argument between them.
+    Join,
+    /// The value as it is: marks a field as such where a text could stand, on the right of an operator.
+    Value,
 }
 
 impl Transformer {
     /// All of them, with their names.
-    pub const NAMES: [(&'static str, Self); 3] = [
+    pub const NAMES: [(&'static str, Self); 8] = [
         ("tolower", Self::ToLower),
         ("toupper", Self::ToUpper),
         ("basename", Self::BaseName),
+        ("b64", Self::Base64),
+        ("len", Self::Length),
+        ("concat", Self::Concat),
+        ("join", Self::Join),
+        ("val", Self::Value),
     ];
 }
 
@@ -68,8 +97,14 @@ pub enum Test {
     Exists,
     /// The value compares like this with that one.
     One(Operator, Value),
+    /// The value compares like this with one, any or all of those.
+    Each(Operator, Quantifier, Vec<Value>),
     /// The value compares like this with those.
     Many(ListOperator, Vec<Value>),
+    /// The value compares like this with another value of the event.
+    Other(Operator, Operand),
+    /// The same for an operator that takes a list.
+    OtherMany(ListOperator, Operand),
 }
 
 /// An operator that takes one value.
@@ -91,12 +126,20 @@ pub enum Operator {
     Contains,
     /// The same whatever the case of ASCII letters.
     ContainsIgnoringCase,
+    /// The bytes that the value gives in hexadecimal digits are part of the field.
+    ContainsBytes,
     /// The field begins with the value.
     StartsWith,
+    /// The field begins with the bytes that the value gives in hexadecimal digits.
+    StartsWithBytes,
     /// The field ends with the value.
     EndsWith,
-    /// The field fits a pattern with `*` and `?`.
+    /// The field fits a pattern with `*`, `?` and `[…]`.
     Glob,
+    /// The same whatever the case of ASCII letters.
+    GlobIgnoringCase,
+    /// All of the field fits a regular expression.
+    Regex,
 }
 
 impl Operator {
@@ -112,12 +155,36 @@ impl Operator {
     ];
 
     /// All that are written as words.
-    pub const WORDS: [(&'static str, Self); 5] = [
+    pub const WORDS: [(&'static str, Self); 9] = [
         ("contains", Self::Contains),
         ("icontains", Self::ContainsIgnoringCase),
+        ("bcontains", Self::ContainsBytes),
         ("startswith", Self::StartsWith),
+        ("bstartswith", Self::StartsWithBytes),
         ("endswith", Self::EndsWith),
         ("glob", Self::Glob),
+        ("iglob", Self::GlobIgnoringCase),
+        ("regex", Self::Regex),
+    ];
+}
+
+/// With how many values of a list a test of one value has to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Quantifier {
+    /// Exactly one.
+    OneOf,
+    /// One or more.
+    AnyOf,
+    /// All, and there is one.
+    AllOf,
+}
+
+impl Quantifier {
+    /// All of them, with their names.
+    pub const NAMES: [(&'static str, Self); 3] = [
+        ("oneof", Self::OneOf),
+        ("anyof", Self::AnyOf),
+        ("allof", Self::AllOf),
     ];
 }
 
@@ -148,104 +215,4 @@ pub struct Value {
     pub text: String,
     /// Whether it was quoted. In a list an unquoted value may be the name of a list.
     pub quoted: bool,
-}
-
-impl fmt::Display for Expr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Or(parts) => joined(f, parts, " or ", |part| matches!(part, Self::Or(_))),
-            Self::And(parts) => joined(f, parts, " and ", |part| {
-                matches!(part, Self::Or(_) | Self::And(_))
-            }),
-            Self::Not(inner) if matches!(**inner, Self::Or(_) | Self::And(_)) => write!(f, "not ({inner})"),
-            Self::Not(inner) => write!(f, "not {inner}"),
-            Self::Macro(name) => f.write_str(name),
-            Self::Check(Check { operand, test }) => write!(f, "{operand} {test}"),
-        }
-    }
-}
-
-fn joined(
-    f: &mut fmt::Formatter<'_>,
-    parts: &[Expr],
-    word: &str,
-    needs_parentheses: impl Fn(&Expr) -> bool,
-) -> fmt::Result {
-    for (at, part) in parts.iter().enumerate() {
-        if at > 0 {
-            f.write_str(word)?;
-        }
-        if needs_parentheses(part) {
-            write!(f, "({part})")?;
-        } else {
-            write!(f, "{part}")?;
-        }
-    }
-    Ok(())
-}
-
-impl fmt::Display for Operand {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for transformer in &self.transformers {
-            write!(f, "{transformer}(")?;
-        }
-        f.write_str(&self.field)?;
-        if let Some(argument) = &self.argument {
-            write!(f, "[{argument}]")?;
-        }
-        self.transformers.iter().try_for_each(|_| f.write_str(")"))
-    }
-}
-
-impl fmt::Display for Test {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Exists => f.write_str("exists"),
-            Self::One(operator, value) => write!(f, "{operator} {value}"),
-            Self::Many(operator, values) => {
-                write!(f, "{operator} (")?;
-                for (at, value) in values.iter().enumerate() {
-                    write!(f, "{}{value}", if at > 0 { ", " } else { "" })?;
-                }
-                f.write_str(")")
-            }
-        }
-    }
-}
-
-impl fmt::Display for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.quoted {
-            return f.write_str(&self.text);
-        }
-        f.write_str("\"")?;
-        for c in self.text.chars() {
-            match c {
-                '"' | '\\' => write!(f, "\\{c}"),
-                '\n' => f.write_str("\\n"),
-                '\r' => f.write_str("\\r"),
-                '\t' => f.write_str("\\t"),
-                c => write!(f, "{c}"),
-            }?;
-        }
-        f.write_str("\"")
-    }
-}
-
-macro_rules! display_by_name {
-    ($($type:ty: $tables:expr),*) => {$(
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let name = $tables.find(|(_, item)| item == self).map_or("", |(name, _)| *name);
-                f.write_str(name)
-            }
-        }
-    )*};
-}
-
-display_by_name! {
-    Transformer: Self::NAMES.iter(),
-    ListOperator: Self::NAMES.iter(),
-    // `=` stands behind `==` in its table, so the table is read backwards: the short form is the usual one.
-    Operator: Self::SYMBOLS.iter().rev().chain(&Self::WORDS)
 }

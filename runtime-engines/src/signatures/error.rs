@@ -4,7 +4,8 @@ use std::fmt;
 
 use runtime_core::finding::InvalidSeverity;
 
-use super::compile::{MAX_SIZE, MAX_TREE_DEPTH};
+use super::compile::{MAX_PATTERNS, MAX_SIZE, MAX_TREE_DEPTH};
+use super::condition::Transformer;
 use super::field::FieldType;
 use super::parser::SyntaxError;
 
@@ -60,6 +61,22 @@ pub(super) enum ObjectError {
     Severity(InvalidSeverity),
     #[error("`response`: not a response (kill, deny, alert): {text:?}")]
     Response { text: String },
+    #[error("there is no {kind} of that name before it")]
+    NothingBefore { kind: ObjectKind },
+    #[error("`override`: {key:?} cannot be {operation}")]
+    Override { key: String, operation: &'static str },
+    #[error("`override`: append or replace is expected, not {operation:?}")]
+    OverrideOperation { operation: String },
+    #[error("`override` names `{key}`, and there is no such key here")]
+    OverrideWithout { key: String },
+    #[error("`{key}` is here, and `override` does not say what to do with it")]
+    NotOverridden { key: String },
+    #[error("it is changed more than {limit} times")]
+    ChangedTooOften { limit: usize },
+    #[error("`append` and `override` exclude each other")]
+    AppendAndOverride,
+    #[error("`exceptions`: {name}: {reason}")]
+    Exception { name: String, reason: String },
     #[error("this file has a {kind} of that name already, at line {line}")]
     DuplicateName { kind: ObjectKind, line: usize },
     #[error("`id`: the rule {rule:?} has the id {id:?} already")]
@@ -79,9 +96,22 @@ pub(super) enum ConditionError {
     #[error("the field `{field}` is not known")]
     UnknownField { field: String },
     #[error("the field `{field}` takes no argument, and has `[{argument}]`")]
-    UnexpectedArgument { field: &'static str, argument: String },
-    #[error("the field `{field}` takes a number from 0 as its argument, not `{argument}`")]
-    Argument { field: &'static str, argument: String },
+    UnexpectedArgument { field: String, argument: String },
+    #[error("the field `{field}` takes {expected}, not `{argument}`")]
+    Argument {
+        field: &'static str,
+        argument: String,
+        expected: &'static str,
+    },
+    #[error("there are no events of the type `{name}`")]
+    UnknownType { name: String },
+    #[error("`{transformer}` takes {expected}")]
+    Passed {
+        transformer: Transformer,
+        expected: &'static str,
+    },
+    #[error("the field `{field}` is {}, and cannot be compared with that on the left", kind_name(*kind))]
+    Other { field: &'static str, kind: FieldType },
     #[error("the macro `{name}` is not known")]
     UnknownMacro { name: String },
     #[error("the macro `{name}` was refused")]
@@ -92,6 +122,10 @@ pub(super) enum ConditionError {
     CyclicList { path: Vec<String> },
     #[error("with its macros it is nested more than {MAX_TREE_DEPTH} deep")]
     TooDeep,
+    #[error("the rules have more than {MAX_PATTERNS} patterns that have to be compiled")]
+    TooManyPatterns,
+    #[error("with what is appended to it, it is too long")]
+    TooLong,
     #[error("with its macros and lists it has more than {MAX_SIZE} parts")]
     TooLarge,
     #[error("the field `{field}` is {}, which `{operator}` cannot test", kind_name(*kind))]
@@ -108,17 +142,28 @@ pub(super) enum ConditionError {
         kind: FieldType,
         value: String,
     },
-    #[error("of patterns only `*` and `?` are known, and {pattern:?} has more")]
-    Pattern { pattern: String },
+    #[error("the pattern {pattern:?} is none: {reason}")]
+    Pattern { pattern: String, reason: String },
+    #[error("{value:?} is no even number of hexadecimal digits")]
+    Hexadecimal { value: String },
     #[error("in the macro `{name}`: {error}")]
     InMacro {
         name: String,
         error: Box<ConditionError>,
     },
-    #[error("it can hold for no event: the events are of the types execve, clone and procexit")]
-    NeverHolds,
     #[error("`%` is followed by no field")]
     Placeholder,
+}
+
+impl ConditionError {
+    /// Whether it is about a field, an argument or a type of events that is not known.
+    pub(super) fn is_unknown_name(&self) -> bool {
+        match self {
+            Self::UnknownField { .. } | Self::UnknownType { .. } | Self::Argument { .. } => true,
+            Self::InMacro { error, .. } => error.is_unknown_name(),
+            _ => false,
+        }
+    }
 }
 
 fn kind_name(kind: FieldType) -> &'static str {
@@ -126,5 +171,7 @@ fn kind_name(kind: FieldType) -> &'static str {
         FieldType::Text | FieldType::Name => "a text",
         FieldType::Number => "a whole number",
         FieldType::Bool => "true or false",
+        FieldType::Address => "an IP address",
+        FieldType::Network => "an IP address or network",
     }
 }

@@ -1,30 +1,45 @@
 //! Known malicious behaviour, in the Falco rule language.
 //!
 //! ```text
-//! RuleSource ─ document ─► objects ─ parser ─► condition::Expr ─ compile ─► RuleSet ─► SignatureEngine
-//!   (YAML)                                                 field (the table)
+//! RuleSource ─ document ─ collect ─ parser ─► condition::Expr ─ compile ─► Node ─ special ─► index::Bucket…
+//!   (YAML)                                              field (the table)     └─► Needs
 //! ```
 //!
-//! What is here of the language: lists, macros and rules; `and`, `or`, `not` and parentheses; the operators of
-//! [`condition::Operator`] and [`condition::ListOperator`] and `exists`; the transformers `tolower`, `toupper`
-//! and `basename`; the fields of [`FIELDS`]. Whatever else a rule uses makes that rule an error with its place,
-//! never one that quietly does not match.
+//! The whole language is here: lists, macros, rules and exceptions, `override` and `append`; all operators and
+//! transformers; every field that Falco has for system calls. Whatever a rule uses besides makes that rule an
+//! error with its place, never one that quietly does not match. Fields that no event of ours has a value for are
+//! in the table and say so ([`Field::is_supplied`]); a rule that tests them says so too ([`Rule::unsupplied`]).
 //!
 //! Keys of ours besides Falco's: `id` (stable, for policies; the name where not given), `severity` (instead of
 //! the one that follows from `priority`; `medium` when there is neither) and `response` (`kill`, `deny` or
-//! `alert`; `alert` when not given).
+//! `alert`; `alert` when not given). Keys of Falco's that are read and change nothing: `warn_evttypes`, `capture`
+//! and `capture_duration`, `required_engine_version` and `required_plugin_versions`: what a rule needs is decided
+//! by what it uses.
 //!
 //! Rules test bytes. A field that an event does not have satisfies no test, `!=` included; `not` of such a
 //! test holds.
 
+mod address;
+mod anchor;
+mod check;
+mod collect;
 mod compile;
 pub mod condition;
 mod document;
 mod error;
+mod exceptions;
 mod field;
+mod hash;
+mod index;
+mod needs;
+mod operand;
 mod parser;
+mod predicate;
 mod ruleset;
+mod special;
+mod text;
 mod tree;
+mod types;
 
 use runtime_core::policy::RuleSource;
 use runtime_core::{EngineKind, Event, Finding};
@@ -33,6 +48,7 @@ use crate::engine::Engine;
 use tree::Scratch;
 
 pub use field::{Argument, FIELDS, Field, FieldType};
+pub use needs::{Needs, Paths};
 pub use ruleset::{Rule, RuleSet};
 
 /// The signatures that Podwarden brings with it.
@@ -79,10 +95,6 @@ impl Engine for SignatureEngine {
     fn judge(&mut self, event: &Event, findings: &mut Vec<Finding>) {
         let Self { rules, scratch } = self;
         scratch.buffers.next_event();
-        for (finding, condition) in rules.candidates(event.activity.class()) {
-            if condition.holds(event, scratch) {
-                findings.push(finding.clone());
-            }
-        }
+        rules.judge(event, scratch, findings);
     }
 }

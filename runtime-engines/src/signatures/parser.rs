@@ -6,8 +6,10 @@
 //! or      := and ("or" and)*
 //! and     := not ("and" not)*
 //! not     := "not" not | "(" or ")" | check | macro
-//! check   := operand ("exists" | operator value | list-operator list)
-//! operand := transformer "(" operand ")" | field ("[" argument "]")?
+//! check   := operand ("exists" | operator (value | other | quantifier list) | list-operator (list | other))
+//! operand := transformer "(" given ("," given)* ")" | field ("[" (quoted | bare) "]")?
+//! given   := operand | quoted | number | "(" (given ("," given)*)? ")"
+//! other   := "val" "(" operand ")" | transformer "(" given ("," given)* ")"
 //! list    := "(" (value ("," value)*)? ")" | name
 //! value   := quoted | bare
 //! ```
@@ -22,7 +24,9 @@ use winnow::prelude::*;
 use winnow::stream::{LocatingSlice, Location, Stateful};
 use winnow::token::{any, one_of, take_while};
 
-use super::condition::{Check, Expr, ListOperator, Operand, Operator, Test, Transformer, Value};
+use super::condition::{
+    Argument, Check, Expr, ListOperator, Operand, Operator, Quantifier, Test, Transformer, Value,
+};
 
 /// How deep parentheses, `not` and transformers may be nested in one condition.
 pub const MAX_DEPTH: usize = 64;
@@ -33,12 +37,28 @@ pub fn parse(text: &str) -> Result<Expr, SyntaxError> {
         input: LocatingSlice::new(text),
         state: State::default(),
     };
-    let complaint = match condition(&mut input) {
-        Ok(expr) => return Ok(expr),
-        Err(_) => input.state.complaint.take(),
+    match condition(&mut input) {
+        Ok(expr) => Ok(expr),
+        Err(_) => Err(error(text, &mut input)),
+    }
+}
+
+/// Reads an operand at the beginning of a text, and tells how much of the text it is.
+pub(super) fn parse_operand(text: &str) -> Result<(Operand, usize), SyntaxError> {
+    let mut input = Stateful {
+        input: LocatingSlice::new(text),
+        state: State::default(),
     };
+    match operand(&mut input) {
+        Ok(operand) => Ok((operand, input.current_token_start())),
+        Err(_) => Err(error(text, &mut input)),
+    }
+}
+
+fn error(text: &str, input: &mut Input<'_>) -> SyntaxError {
+    let complaint = input.state.complaint.take();
     let (offset, kind) = complaint.unwrap_or_else(|| (input.current_token_start(), Complaint::Unexpected));
-    Err(SyntaxError {
+    SyntaxError {
         offset,
         kind,
         near: text
@@ -49,7 +69,7 @@ pub fn parse(text: &str) -> Result<Expr, SyntaxError> {
             .collect::<String>()
             .trim_end()
             .to_owned(),
-    })
+    }
 }
 
 /// Why a text is no condition.
@@ -98,7 +118,11 @@ enum Complaint {
     Trailing,
     #[error("the name of a field is expected")]
     Field,
-    #[error("an escape that is none of \\b \\f \\n \\r \\t \\\\ \\/ \\\" \\'")]
+    #[error("an argument of a transformer is expected: a field, a quoted text, a number or a list")]
+    Given,
+    #[error("`val` is only for the right of an operator, not")]
+    Misplaced,
+    #[error("an escape that is none of \\b \\f \\n \\r \\t \\\\ \\/ \\\" \\' \\x00 to \\x7f")]
     Escape,
     #[error("the closing quote is missing")]
     Quote,
@@ -177,33 +201,93 @@ fn check_or_macro(input: &mut Input<'_>) -> ModalResult<Expr> {
 
 fn operand(input: &mut Input<'_>) -> ModalResult<Operand> {
     blank(input)?;
+    let at = input.current_token_start();
     if let Some(transformer) = opt(transformer).parse_next(input)? {
-        let mut inner = nested(input, operand)?;
-        close(input, ')', Complaint::Parenthesis)?;
-        inner.transformers.insert(0, transformer);
-        return Ok(inner);
+        if transformer == Transformer::Value {
+            return refuse_at(input, at, Complaint::Misplaced);
+        }
+        return call(input, transformer);
     }
-    let Some(field) = opt(word.verify(|word: &str| is_field_name(word))).parse_next(input)? else {
+    field(input)
+}
+
+/// What follows the opening parenthesis of a transformer.
+fn call(input: &mut Input<'_>, transformer: Transformer) -> ModalResult<Operand> {
+    let arguments = nested(input, arguments)?;
+    close(input, ')', Complaint::Parenthesis)?;
+    Ok(Operand::Call(transformer, arguments))
+}
+
+fn arguments(input: &mut Input<'_>) -> ModalResult<Vec<Argument>> {
+    separated(1.., delimited(blank, given, blank), ',').parse_next(input)
+}
+
+fn given(input: &mut Input<'_>) -> ModalResult<Argument> {
+    if let Some(quote) = peek(opt(one_of(['"', '\'']))).parse_next(input)? {
+        return Ok(Argument::Text(quoted(input, quote)?.text));
+    }
+    if opt('(').parse_next(input)?.is_some() {
+        blank(input)?;
+        if opt(')').parse_next(input)?.is_some() {
+            return Ok(Argument::List(Vec::new()));
+        }
+        let items = nested(input, arguments)?;
+        close(input, ')', Complaint::Parenthesis)?;
+        return Ok(Argument::List(items));
+    }
+    let number = (
+        one_of(|c: char| c.is_ascii_digit() || "+-".contains(c)),
+        take_while(0.., is_word),
+    )
+        .take();
+    if let Some(number) = opt(number).parse_next(input)? {
+        let number: &str = number;
+        return Ok(Argument::Text(number.to_owned()));
+    }
+    if peek(opt(word)).parse_next(input)?.is_none() {
+        return refuse(input, Complaint::Given);
+    }
+    operand(input).map(Argument::Operand)
+}
+
+fn field(input: &mut Input<'_>) -> ModalResult<Operand> {
+    let Some(name) = opt(word.verify(|word: &str| is_field_name(word))).parse_next(input)? else {
         return refuse(input, Complaint::Field);
     };
-    let field = field.to_owned();
+    let name = name.to_owned();
     let argument = if opt('[').parse_next(input)?.is_some() {
-        let text = take_while(1.., |c: char| !c.is_whitespace() && !"[]\"'".contains(c));
-        let Some(text) = opt(text).parse_next(input)? else {
-            return refuse(input, Complaint::Argument);
+        let quote = peek(opt(one_of(['"', '\'']))).parse_next(input)?;
+        let text = if let Some(quote) = quote {
+            quoted(input, quote)?.text
+        } else {
+            let text = take_while(1.., |c: char| !c.is_whitespace() && !"[]\"'".contains(c));
+            let Some(text) = opt(text).parse_next(input)? else {
+                return refuse(input, Complaint::Argument);
+            };
+            let text: &str = text;
+            text.to_owned()
         };
-        let text: &str = text;
-        let text = text.to_owned();
         close(input, ']', Complaint::Argument)?;
         Some(text)
     } else {
         None
     };
-    Ok(Operand {
-        transformers: Vec::new(),
-        field,
-        argument,
-    })
+    Ok(Operand::Field { name, argument })
+}
+
+/// Another value of the event, on the right of an operator: `val(…)` or another transformer.
+fn other(input: &mut Input<'_>) -> ModalResult<Option<Operand>> {
+    blank(input)?;
+    let Some(transformer) = opt(transformer).parse_next(input)? else {
+        return Ok(None);
+    };
+    if transformer == Transformer::Value {
+        blank(input)?;
+        let inner = field(input)?;
+        close(input, ')', Complaint::Parenthesis)?;
+        return Ok(Some(Operand::Call(transformer, vec![Argument::Operand(inner)])));
+    }
+    call(input, transformer).map(Some)
 }
 
 fn transformer(input: &mut Input<'_>) -> ModalResult<Transformer> {
@@ -224,14 +308,37 @@ fn test(input: &mut Input<'_>) -> ModalResult<Test> {
     let by_symbol = alt(Operator::SYMBOLS.map(|(symbol, operator)| symbol.value(operator)));
     let by_word = word.verify_map(|word| lookup(&Operator::WORDS, word));
     if let Some(operator) = opt(alt((by_symbol, by_word))).parse_next(input)? {
-        blank(input)?;
+        if let Some(other) = other(input)? {
+            return Ok(Test::Other(operator, other));
+        }
+        if let Some(quantifier) = opt(quantifier).parse_next(input)? {
+            return Ok(Test::Each(operator, quantifier, list(input)?));
+        }
         return Ok(Test::One(operator, value(input)?));
     }
     let by_word = word.verify_map(|word| lookup(&ListOperator::NAMES, word));
     if let Some(operator) = opt(by_word).parse_next(input)? {
+        if let Some(other) = other(input)? {
+            return Ok(Test::OtherMany(operator, other));
+        }
         return Ok(Test::Many(operator, list(input)?));
     }
     refuse(input, Complaint::Operator)
+}
+
+/// `oneof`, `anyof` or `allof`, where a list follows: else it is a value that happens to be called so.
+fn quantifier(input: &mut Input<'_>) -> ModalResult<Quantifier> {
+    let quantifier = word.verify_map(|word| lookup(&Quantifier::NAMES, word));
+    let list = peek((
+        blank,
+        alt((
+            '('.void(),
+            word.verify(|word: &str| !["and", "or"].contains(&word)).void(),
+        )),
+    ));
+    (quantifier, list)
+        .map(|(quantifier, _)| quantifier)
+        .parse_next(input)
 }
 
 fn list(input: &mut Input<'_>) -> ModalResult<Vec<Value>> {
@@ -289,6 +396,15 @@ fn quoted(input: &mut Input<'_>, quote: char) -> ModalResult<Value> {
             Some('r') => '\r',
             Some('t') => '\t',
             Some(c @ ('\\' | '/' | '"' | '\'')) => c,
+            // What Falco's own rules have, and mean by it.
+            Some(' ') => '\\',
+            Some('x') => {
+                let digits = opt(take_while(2..=2, |c: char| c.is_ascii_hexdigit())).parse_next(input)?;
+                match digits.and_then(|digits: &str| u8::from_str_radix(digits, 16).ok()) {
+                    Some(byte) if byte.is_ascii() => byte.into(),
+                    _ => return refuse(input, Complaint::Escape),
+                }
+            }
             _ => return refuse(input, Complaint::Escape),
         });
     }
@@ -339,6 +455,11 @@ fn nested<T>(input: &mut Input<'_>, inner: fn(&mut Input<'_>) -> ModalResult<T>)
 /// Stops all parsing with this complaint about what comes next.
 fn refuse<T>(input: &mut Input<'_>, complaint: Complaint) -> ModalResult<T> {
     let offset = input.current_token_start();
+    refuse_at(input, offset, complaint)
+}
+
+/// Stops all parsing with this complaint about what is there.
+fn refuse_at<T>(input: &mut Input<'_>, offset: usize, complaint: Complaint) -> ModalResult<T> {
     input.state.complaint.get_or_insert((offset, complaint));
     Err(ErrMode::Cut(ContextError::new()))
 }

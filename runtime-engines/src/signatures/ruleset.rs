@@ -4,22 +4,29 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use runtime_core::policy::{Problem, RuleSource};
-use runtime_core::{EngineKind, EventClass, Finding, Response, RuleRef, Severity};
+use runtime_core::{EngineKind, Event, Finding, Response, RuleRef, Severity};
 
-use super::compile::{Compiler, Names, look_up};
-use super::condition::{Expr, Operand};
-use super::document::{self, Body, RuleBody};
+use super::check;
+use super::collect::{Collected, Place, Version, problem};
+use super::compile::Compiler;
+use super::condition::Operand;
 use super::error::{ConditionError, ObjectError, ObjectKind};
-use super::field::CLASSES;
+use super::field::Kind;
+use super::hash::FastSet;
+use super::index::Bucket;
+use super::needs::Needs;
 use super::parser;
-use super::tree::Node;
+use super::special::Special;
+use super::tree::{Node, Scratch};
 
-/// Compiled rules, indexed by the class of events that they can hold for.
+/// Compiled rules, indexed by the kind of events that they can hold for.
 #[derive(Debug, Default)]
 pub struct RuleSet {
     rules: Vec<Rule>,
-    /// For each of [`CLASSES`] the rules that can hold, and their conditions.
-    by_class: [Vec<(Finding, Node)>; CLASSES.len()],
+    /// What the rules that are switched on lead to.
+    findings: Vec<Finding>,
+    /// For each of the kinds of events.
+    buckets: Vec<Bucket>,
 }
 
 /// What a rule says of itself.
@@ -41,14 +48,20 @@ pub struct Rule {
     pub origin: String,
     /// The line in it, from 1.
     pub line: usize,
+    /// Fields that its condition tests and that no event has a value for; see
+    /// [`Field::is_supplied`](super::Field::is_supplied).
+    pub unsupplied: Vec<&'static str>,
+    /// Whether there can be an event that it holds for.
+    pub can_hold: bool,
 }
 
 impl RuleSet {
     /// Compiles the rules of these sources, and tells what was refused.
     ///
     /// The sources are one set: a list, a macro or a rule of a later source replaces the one of that name in an
-    /// earlier one, for all rules, as it is in Falco. Within one source a name may be given once. A rule that
-    /// is wrong is refused alone, and where it was to replace another one, that one stays.
+    /// earlier one, or is appended to it, for all rules, as it is in Falco. Within one source a name may be
+    /// defined once. A rule that is wrong is refused alone, and where it was to replace or to change another
+    /// one, that one stays as it was.
     pub fn compile(sources: &[RuleSource]) -> (Self, Vec<Problem>) {
         let mut problems = Vec::new();
         let mut collected = Collected::default();
@@ -56,22 +69,26 @@ impl RuleSet {
             collected.add(source, &mut problems);
         }
         let Collected { names, rules, .. } = collected;
-        let mut compilers = CLASSES.map(|class| Compiler::new(&names, class));
+        let mut compiler = Compiler::new(&names);
         let mut set = Self::default();
+        let mut nodes = Vec::new();
         let mut ids: HashMap<String, String> = HashMap::new();
         for versions in rules {
             // The latest version that is right.
-            for version in versions.into_iter().rev() {
-                match version.compile(&mut compilers, &ids) {
-                    Ok((rule, conditions)) => {
+            for version in versions.iter().rev() {
+                match compiled(version, &mut compiler, &ids) {
+                    Ok(Some((rule, node))) => {
                         ids.insert(rule.reference.id.clone(), rule.reference.name.clone());
-                        set.insert(rule, conditions);
+                        nodes.push(node);
+                        set.rules.push(rule);
                         break;
                     }
+                    Ok(None) => break,
                     Err(problem) => problems.push(problem),
                 }
             }
         }
+        set.sort_in(&nodes);
         (set, problems)
     }
 
@@ -80,174 +97,121 @@ impl RuleSet {
         &self.rules
     }
 
-    /// The findings that events of this class can lead to, with their conditions.
-    pub(super) fn candidates(&self, class: EventClass) -> &[(Finding, Node)] {
-        CLASSES
+    /// The events that the rules can hold for, those that are switched off left out: what a sensor has to
+    /// deliver, and what it may keep in the kernel.
+    pub fn needs(&self) -> Needs {
+        let mut needs = Needs::default();
+        for (kind, bucket) in Kind::all().iter().zip(&self.buckets) {
+            needs.add(kind, bucket.rules.iter().map(|(_, node)| node));
+        }
+        needs
+    }
+
+    /// Appends what the rules find in an event.
+    pub(super) fn judge(&self, event: &Event, scratch: &mut Scratch, found: &mut Vec<Finding>) {
+        if let Some(bucket) = self.buckets.get(Kind::of(event).index) {
+            bucket.judge(event, scratch, |rule| found.push(self.findings[rule].clone()));
+        }
+    }
+
+    /// Makes the conditions, one for each rule, special for every kind of events.
+    fn sort_in(&mut self, nodes: &[Node]) {
+        let mut numbered = Vec::new();
+        for (at, node) in nodes.iter().enumerate() {
+            let rule = &self.rules[at];
+            let number = rule.enabled.then(|| {
+                self.findings.push(Finding {
+                    engine: EngineKind::Signatures,
+                    rule: Arc::clone(&rule.reference),
+                    severity: rule.severity,
+                    response: rule.response,
+                });
+                self.findings.len() - 1
+            });
+            numbered.push((at, number, node));
+        }
+        self.buckets = Kind::all()
             .iter()
-            .position(|&judged| judged == class)
-            .map_or(&[], |at| self.by_class[at].as_slice())
-    }
-
-    fn insert(&mut self, rule: Rule, conditions: [Node; CLASSES.len()]) {
-        if rule.enabled {
-            for (judged, node) in self.by_class.iter_mut().zip(conditions) {
-                if !matches!(node, Node::Const(false)) {
-                    let finding = Finding {
-                        engine: EngineKind::Signatures,
-                        rule: Arc::clone(&rule.reference),
-                        severity: rule.severity,
-                        response: rule.response,
-                    };
-                    judged.push((finding, node));
-                }
-            }
-        }
-        self.rules.push(rule);
-    }
-}
-
-/// Everything that the sources say, before any name is looked up.
-#[derive(Default)]
-struct Collected {
-    names: Names,
-    /// All versions of each rule, the earliest first.
-    rules: Vec<Vec<Version>>,
-    places: HashMap<String, usize>,
-}
-
-/// A rule as one source has it.
-struct Version {
-    name: String,
-    origin: String,
-    line: usize,
-    body: Box<RuleBody>,
-    condition: Expr,
-}
-
-impl Collected {
-    fn add(&mut self, source: &RuleSource, problems: &mut Vec<Problem>) {
-        let mut seen: HashMap<(ObjectKind, String), usize> = HashMap::new();
-        for object in document::read(source, problems) {
-            let document::Object { name, line, body } = object;
-            let kind = body.kind();
-            let mut refuse = |line, error: &ObjectError| {
-                problems.push(problem(&source.origin, line, kind, &name, error));
-            };
-            if let Some(&line_before) = seen.get(&(kind, name.clone())) {
-                let error = ObjectError::DuplicateName {
-                    kind,
-                    line: line_before,
-                };
-                refuse(line, &error);
-                continue;
-            }
-            seen.insert((kind, name.clone()), line);
-            let condition = match &body {
-                Body::List(_) => None,
-                Body::Macro(condition) => Some(condition),
-                Body::Rule(rule) => Some(&rule.condition),
-            };
-            let condition = match condition.map(|condition| (parser::parse(&condition.text), condition.line))
-            {
-                None => None,
-                Some((Ok(expr), _)) => Some(expr),
-                Some((Err(error), line)) => {
-                    refuse(line, &ObjectError::Condition(error.into()));
-                    None
-                }
-            };
-            match (body, condition) {
-                (Body::List(items), _) => {
-                    self.names.lists.insert(name, items);
-                }
-                (Body::Macro(_), Some(condition)) => {
-                    self.names.macros.insert(name, Some(condition));
-                }
-                // Where it was to replace another macro, that one stays.
-                (Body::Macro(_), None) => {
-                    self.names.macros.entry(name).or_insert(None);
-                }
-                (Body::Rule(body), Some(condition)) => {
-                    let at = *self.places.entry(name.clone()).or_insert(self.rules.len());
-                    if at == self.rules.len() {
-                        self.rules.push(Vec::new());
+            .map(|kind| {
+                let mut special = Special::new(kind);
+                let mut rules = Vec::new();
+                for &(at, number, node) in &numbered {
+                    let node = special.node(node);
+                    if matches!(node, Node::Const(false)) {
+                        continue;
                     }
-                    self.rules[at].push(Version {
-                        name,
-                        origin: source.origin.clone(),
-                        line,
-                        body,
-                        condition,
-                    });
+                    self.rules[at].can_hold = true;
+                    if let Some(number) = number {
+                        rules.push((number, node));
+                    }
                 }
-                (Body::Rule(_), None) => {}
-            }
-        }
+                Bucket::new(rules)
+            })
+            .collect();
     }
 }
 
-impl Version {
-    fn compile(
-        self,
-        compilers: &mut [Compiler<'_>; CLASSES.len()],
-        ids: &HashMap<String, String>,
-    ) -> Result<(Rule, [Node; CLASSES.len()]), Problem> {
-        let Self {
-            name,
-            origin,
-            line,
-            body,
-            condition,
-        } = self;
-        let RuleBody {
-            condition: document::Condition {
-                line: condition_line, ..
-            },
-            description,
-            output,
-            severity,
-            response,
-            id,
-            tags,
-            enabled,
-        } = *body;
-        let refuse = |line, error: ObjectError| problem(&origin, line, ObjectKind::Rule, &name, &error);
-        let id = id.unwrap_or_else(|| name.clone());
-        if let Some(rule) = ids.get(&id) {
-            let rule = rule.clone();
-            return Err(refuse(line, ObjectError::DuplicateId { id, rule }));
-        }
-        let mut conditions = [const { Node::Const(false) }; CLASSES.len()];
-        for (node, compiler) in conditions.iter_mut().zip(compilers) {
-            *node = compiler
-                .compile(&condition)
-                .map_err(|error| refuse(condition_line, ObjectError::Condition(error)))?;
-        }
-        if conditions.iter().all(|node| matches!(node, Node::Const(false))) {
-            let error = ObjectError::Condition(ConditionError::NeverHolds);
-            return Err(refuse(condition_line, error));
-        }
-        if let Some((text, line)) = &output {
-            check_output(text).map_err(|error| refuse(*line, ObjectError::Output(error)))?;
-        }
-        let reference = RuleRef {
-            id,
-            title: name.clone(),
-            name,
-            tags,
-        };
-        let rule = Rule {
-            reference: Arc::new(reference),
-            description: description.trim().to_owned(),
-            output: output.map(|(text, _)| text.trim().to_owned()),
-            severity,
-            response,
-            enabled,
-            origin,
-            line,
-        };
-        Ok((rule, conditions))
+/// A rule with its condition; `None` for one that its author wants left out where a field is not known.
+fn compiled(
+    version: &Version,
+    compiler: &mut Compiler<'_>,
+    ids: &HashMap<String, String>,
+) -> Result<Option<(Rule, Node)>, Problem> {
+    let Version {
+        name,
+        place,
+        changed,
+        description,
+        output,
+        priority,
+        severity,
+        response,
+        id,
+        tags,
+        enabled,
+        skip_if_unknown,
+        ..
+    } = version;
+    let refuse = |place: &Place, error: ObjectError| problem(place, ObjectKind::Rule, name, &error);
+    let id = id.as_ref().unwrap_or(name).clone();
+    if let Some(rule) = ids.get(&id) {
+        let rule = rule.clone();
+        return Err(refuse(changed, ObjectError::DuplicateId { id, rule }));
     }
+    let expr = version.parse().map_err(|(place, error)| refuse(&place, error))?;
+    let node = match compiler.compile(&expr) {
+        Ok(node) => node,
+        Err(error) if *skip_if_unknown && error.is_unknown_name() => return Ok(None),
+        Err(error) => return Err(refuse(version.condition_place(), ObjectError::Condition(error))),
+    };
+    if let Some((text, place)) = output {
+        check_output(text).map_err(|error| refuse(place, ObjectError::Output(error)))?;
+    }
+    let mut unsupplied = Vec::new();
+    node.each_field(&mut FastSet::default(), &mut |field| {
+        if !field.is_supplied() && !unsupplied.contains(&field.name) {
+            unsupplied.push(field.name);
+        }
+    });
+    let reference = RuleRef {
+        id,
+        title: name.clone(),
+        name: name.clone(),
+        tags: tags.clone(),
+    };
+    let rule = Rule {
+        reference: Arc::new(reference),
+        description: description.trim().to_owned(),
+        output: output.as_ref().map(|(text, _)| text.trim().to_owned()),
+        severity: severity.or(*priority).unwrap_or(Severity::Medium),
+        response: response.unwrap_or(Response::Alert),
+        enabled: *enabled,
+        origin: place.origin.to_string(),
+        line: place.line,
+        unsupplied,
+        can_hold: false,
+    };
+    Ok(Some((rule, node)))
 }
 
 /// Whether every `%field` in an output names a field. `%%` is a percent sign.
@@ -258,33 +222,36 @@ fn check_output(text: &str) -> Result<(), ConditionError> {
             rest = after;
             continue;
         }
+        // Some formats have `%field` and others `%transformer(field)`; a field's name ends where no dot, letter
+        // or digit follows, and a full stop behind it ends the sentence.
         let end = after
             .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.'))
             .unwrap_or(after.len());
-        // A full stop behind a field ends the sentence.
-        let field = after[..end].trim_end_matches('.');
-        if field.is_empty() {
+        let word = after[..end].trim_end_matches('.');
+        if word.is_empty() {
             return Err(ConditionError::Placeholder);
         }
-        rest = &after[field.len()..];
+        // Falco's word for several fields at once.
+        if word == "container.info" {
+            rest = &after[word.len()..];
+            continue;
+        }
+        if after[end..].starts_with('(') && !word.contains('.') {
+            let (operand, used) = parser::parse_operand(after)?;
+            check::operand(&operand)?;
+            rest = &after[used..];
+            continue;
+        }
+        rest = &after[word.len()..];
         let mut argument = None;
         if let Some((inner, behind)) = rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            argument = Some(inner.to_owned());
+            argument = Some(inner.trim_matches(['"', '\'']).to_owned());
             rest = behind;
         }
-        look_up(&Operand {
-            transformers: Vec::new(),
-            field: field.to_owned(),
+        check::operand(&Operand::Field {
+            name: word.to_owned(),
             argument,
         })?;
     }
     Ok(())
-}
-
-fn problem(origin: &str, line: usize, kind: ObjectKind, name: &str, error: &ObjectError) -> Problem {
-    Problem {
-        origin: origin.to_owned(),
-        line: Some(line),
-        message: format!("{kind} {name:?}: {error}"),
-    }
 }

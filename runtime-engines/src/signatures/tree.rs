@@ -1,132 +1,68 @@
 //! Compiled conditions, and their evaluation.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use runtime_core::Event;
-use runtime_core::glob::Glob;
-use runtime_core::raw::base_name;
 
-use super::field::{Buffers, Getter, Value};
+use super::field::{Buffers, CLASSES, Field, Fixed, Given, Value};
+use super::hash::{FastMap, FastSet};
+use super::operand::Operand;
+use super::predicate::{Held, Predicate};
+use super::text::Family;
 
-/// Names in the kernel are cut to this many bytes.
-const NAME_LIMIT: usize = 15;
-
-/// A condition for events of one class, ready to be evaluated.
-#[derive(Debug)]
+/// A condition, ready to be evaluated.
+#[derive(Debug, Clone)]
 pub(super) enum Node {
     Const(bool),
     All(Box<[Node]>),
     Any(Box<[Node]>),
     Not(Box<Node>),
-    /// A macro, compiled once for all conditions that name it.
-    Shared(Arc<Node>),
-    Leaf(Leaf),
+    /// A part of several conditions, or of one condition for several kinds of events.
+    Shared(Arc<Shared>),
+    Leaf(Arc<Leaf>),
 }
 
-/// A test of a field.
+/// A condition that is there once and used in many places. What is known of it is kept, because looking through
+/// it at each of its places could take as long as looking through all that it stands for.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) node: Node,
+    cost: u32,
+    /// Whether it is the same for all kinds of events.
+    pub(super) is_general: bool,
+}
+
+/// As many general parts of one condition are worth sharing.
+const WORTH_SHARING: usize = 8;
+
+/// A test of a value.
 #[derive(Debug)]
 pub(super) struct Leaf {
-    pub(super) get: Getter,
-    pub(super) index: Option<usize>,
+    pub(super) operand: Operand,
     pub(super) test: Predicate,
-}
-
-#[derive(Debug)]
-pub(super) enum Predicate {
-    Exists,
-    Bool { wanted: bool },
-    Number(NumberTest),
-    Text { change: Change, test: TextTest },
-}
-
-#[derive(Debug)]
-pub(super) enum NumberTest {
-    Equal(i64),
-    NotEqual(i64),
-    Less(i64),
-    LessOrEqual(i64),
-    Greater(i64),
-    GreaterOrEqual(i64),
-    In(Box<[i64]>),
-}
-
-#[derive(Debug)]
-pub(super) enum TextTest {
-    In {
-        set: TextSet,
-        cut: bool,
-    },
-    NotIn {
-        set: TextSet,
-        cut: bool,
-    },
-    Contains(Box<[u8]>),
-    /// The value is in small letters.
-    ContainsIgnoringCase(Box<[u8]>),
-    StartsWith(Box<[u8]>),
-    EndsWith(Box<[u8]>),
-    Glob(Glob),
-    PathPrefix(Box<[Box<[u8]>]>),
-}
-
-/// What transformers amount to, in whatever order they are written: the case of letters and the slashes have
-/// nothing to do with each other.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Change {
-    pub(super) base_name: bool,
-    pub(super) case: Option<Case>,
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Case {
-    Lower,
-    Upper,
-}
-
-/// A set of texts: a list while that is faster than hashing.
-#[derive(Debug)]
-pub(super) enum TextSet {
-    Few(Box<[Box<[u8]>]>),
-    Many(HashSet<Box<[u8]>>),
-}
-
-impl TextSet {
-    pub(super) fn new(texts: impl IntoIterator<Item = Box<[u8]>>) -> Self {
-        let set: HashSet<Box<[u8]>> = texts.into_iter().collect();
-        if set.len() > 8 {
-            return Self::Many(set);
-        }
-        let mut few: Vec<_> = set.into_iter().collect();
-        few.sort();
-        Self::Few(few.into())
-    }
-
-    fn contains(&self, text: &[u8]) -> bool {
-        match self {
-            Self::Few(few) => few.iter().any(|item| **item == *text),
-            Self::Many(many) => many.contains(text),
-        }
-    }
 }
 
 /// What an evaluation works with.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     pub(super) buffers: Buffers,
-    /// A value whose letters had to be changed.
-    cased: Vec<u8>,
+    /// A text that had to be changed.
+    changed: Vec<u8>,
+    /// A text that another one is compared with.
+    held: Vec<u8>,
+    /// Which rules may hold, a bit each.
+    pub(super) marks: Vec<u64>,
 }
 
 impl Node {
-    /// All of these; what is constant is folded.
+    /// All of these; what is constant is folded, and the cheapest comes first.
     pub(super) fn all(parts: Vec<Node>) -> Self {
-        Self::fold(parts, true, Self::All)
+        Self::fold(parts, true)
     }
 
-    /// Any of these; what is constant is folded.
+    /// Any of these; what is constant is folded, tests of one value become one test, the cheapest comes first.
     pub(super) fn any(parts: Vec<Node>) -> Self {
-        Self::fold(parts, false, Self::Any)
+        Self::fold(parts, false)
     }
 
     /// Not this.
@@ -138,143 +74,188 @@ impl Node {
         }
     }
 
-    fn fold(parts: Vec<Node>, neutral: bool, join: fn(Box<[Node]>) -> Node) -> Self {
-        let mut kept = Vec::with_capacity(parts.len());
-        for part in parts {
+    pub(super) fn leaf(operand: Operand, test: Predicate) -> Self {
+        Self::Leaf(Arc::new(Leaf { operand, test }))
+    }
+
+    /// The same, ready to be used in many places.
+    pub(super) fn shared(self) -> Self {
+        match self {
+            Self::Const(_) | Self::Leaf(_) | Self::Shared(_) => self,
+            node => Self::Shared(Arc::new(Shared {
+                cost: node.cost(),
+                is_general: node.is_general(),
+                node,
+            })),
+        }
+    }
+
+    /// Every field that it tests; what is shared is looked through once.
+    pub(super) fn each_field(
+        &self,
+        seen: &mut FastSet<*const Shared>,
+        visit: &mut impl FnMut(&'static Field),
+    ) {
+        match self {
+            Self::Const(_) => {}
+            Self::All(parts) | Self::Any(parts) => {
+                for part in parts {
+                    part.each_field(seen, visit);
+                }
+            }
+            Self::Not(inner) => inner.each_field(seen, visit),
+            Self::Shared(inner) => {
+                if seen.insert(Arc::as_ptr(inner)) {
+                    inner.node.each_field(seen, visit);
+                }
+            }
+            Self::Leaf(leaf) => leaf.each_field(visit),
+        }
+    }
+
+    /// Whether nothing in it can be decided by the kind of an event.
+    fn is_general(&self) -> bool {
+        match self {
+            Self::Const(_) => true,
+            Self::All(parts) | Self::Any(parts) => parts.iter().all(Self::is_general),
+            Self::Not(inner) => inner.is_general(),
+            Self::Shared(inner) => inner.is_general,
+            Self::Leaf(leaf) => {
+                let mut general = true;
+                leaf.each_field(&mut |field| {
+                    general &= field.events.len() == CLASSES.len() && matches!(field.fixed, Fixed::No);
+                });
+                general
+            }
+        }
+    }
+
+    fn fold(parts: Vec<Node>, neutral: bool) -> Self {
+        let mut kept: Vec<Node> = Vec::with_capacity(parts.len());
+        let mut leaves = Vec::new();
+        let mut open: Vec<Node> = parts;
+        open.reverse();
+        while let Some(part) = open.pop() {
             match part {
                 Self::Const(value) if value == neutral => {}
                 Self::Const(value) => return Self::Const(value),
+                Self::All(inner) if neutral => open.extend(inner.into_iter().rev()),
+                Self::Any(inner) if !neutral => open.extend(inner.into_iter().rev()),
+                Self::Leaf(leaf) if !neutral => leaves.push(leaf),
                 other => kept.push(other),
             }
         }
-        match kept.len() {
-            0 => Self::Const(neutral),
-            1 => kept.remove(0),
-            _ => join(kept.into()),
+        kept.extend(merged(leaves));
+        if kept.len() == 1 {
+            return kept.remove(0);
+        }
+        let join = |mut parts: Vec<Node>| {
+            parts.sort_by_cached_key(Self::cost);
+            match (parts.is_empty(), neutral) {
+                (true, _) => Self::Const(neutral),
+                (false, true) => Self::All(parts.into()),
+                (false, false) => Self::Any(parts.into()),
+            }
+        };
+        // What is the same for all kinds of events is then there once, and not once for each kind.
+        let general = kept.iter().filter(|part| part.is_general()).count();
+        if general < WORTH_SHARING || general == kept.len() {
+            return join(kept);
+        }
+        let (general, mut special): (Vec<_>, Vec<_>) = kept.into_iter().partition(Self::is_general);
+        special.push(join(general).shared());
+        join(special)
+    }
+
+    /// What an evaluation costs, roughly, in units of comparing two short texts.
+    fn cost(&self) -> u32 {
+        const MOST: u32 = 1_000_000;
+        match self {
+            Self::Const(_) => 0,
+            Self::Not(inner) => inner.cost(),
+            Self::Shared(inner) => inner.cost,
+            Self::Leaf(leaf) => leaf.operand.cost() + leaf.test.cost(),
+            Self::All(parts) | Self::Any(parts) => parts
+                .iter()
+                .map(Self::cost)
+                .fold(0, u32::saturating_add)
+                .min(MOST),
         }
     }
 
     /// Whether the condition holds for the event. Allocates nothing once `scratch` has grown to fit the
-    /// longest command line.
+    /// longest texts.
     pub(super) fn holds(&self, event: &Event, scratch: &mut Scratch) -> bool {
         match self {
             Self::Const(value) => *value,
             Self::All(parts) => parts.iter().all(|part| part.holds(event, scratch)),
             Self::Any(parts) => parts.iter().any(|part| part.holds(event, scratch)),
             Self::Not(inner) => !inner.holds(event, scratch),
-            Self::Shared(inner) => inner.holds(event, scratch),
+            Self::Shared(inner) => inner.node.holds(event, scratch),
             Self::Leaf(leaf) => leaf.holds(event, scratch),
         }
     }
 }
 
-impl Leaf {
-    fn holds(&self, event: &Event, scratch: &mut Scratch) -> bool {
-        let Scratch { buffers, cased } = scratch;
-        self.test.holds((self.get)(event, buffers, self.index), cased)
-    }
-}
-
-impl Predicate {
-    /// Whether it holds for the value; what is missing satisfies no test at all.
-    pub(super) fn holds(&self, value: Value<'_>, cased: &mut Vec<u8>) -> bool {
-        match self {
-            Self::Exists => value.exists(),
-            Self::Bool { wanted } => matches!(value, Value::Bool(is) if is == *wanted),
-            Self::Number(test) => value.any_number(|number| test.holds(number)),
-            Self::Text { change, test } => value.any_text(|text| test.holds(change.apply(text, cased))),
+/// Tests of which one has to hold: those of one value that can be one test are.
+fn merged(leaves: Vec<Arc<Leaf>>) -> impl Iterator<Item = Node> {
+    let mut groups: Vec<Vec<Arc<Leaf>>> = Vec::new();
+    let mut places: FastMap<(usize, Given, Family), usize> = FastMap::default();
+    for leaf in leaves {
+        match (leaf.operand.place(), leaf.test.family()) {
+            (Some((field, given)), Some(family)) => {
+                let at = *places
+                    .entry((field, given.clone(), family))
+                    .or_insert(groups.len());
+                if at == groups.len() {
+                    groups.push(Vec::new());
+                }
+                groups[at].push(leaf);
+            }
+            _ => groups.push(vec![leaf]),
         }
     }
-}
-
-impl Change {
-    fn apply<'a>(self, text: &'a [u8], cased: &'a mut Vec<u8>) -> &'a [u8] {
-        let text = if self.base_name { base_name(text) } else { text };
-        let Some(case) = self.case else { return text };
-        cased.clear();
-        cased.extend_from_slice(text);
-        match case {
-            Case::Lower => cased.make_ascii_lowercase(),
-            Case::Upper => cased.make_ascii_uppercase(),
+    groups.into_iter().filter_map(|mut group| {
+        let first = group.pop()?;
+        if group.is_empty() {
+            return Some(Node::Leaf(first));
         }
-        cased
-    }
-}
-
-impl NumberTest {
-    fn holds(&self, number: i64) -> bool {
-        match self {
-            Self::Equal(value) => number == *value,
-            Self::NotEqual(value) => number != *value,
-            Self::Less(value) => number < *value,
-            Self::LessOrEqual(value) => number <= *value,
-            Self::Greater(value) => number > *value,
-            Self::GreaterOrEqual(value) => number >= *value,
-            Self::In(values) => values.contains(&number),
-        }
-    }
-}
-
-impl TextTest {
-    fn holds(&self, text: &[u8]) -> bool {
-        match self {
-            Self::In { set, cut } => is_in(set, *cut, text),
-            Self::NotIn { set, cut } => !is_in(set, *cut, text),
-            Self::Contains(part) => contains(text, part, |byte| byte),
-            Self::ContainsIgnoringCase(part) => contains(text, part, |byte| byte.to_ascii_lowercase()),
-            Self::StartsWith(start) => text.starts_with(start),
-            Self::EndsWith(end) => text.ends_with(end),
-            Self::Glob(glob) => glob.matches(text),
-            Self::PathPrefix(paths) => paths.iter().any(|path| is_at_or_below(text, path)),
-        }
-    }
-}
-
-fn is_in(set: &TextSet, cut: bool, text: &[u8]) -> bool {
-    set.contains(text) || (cut && text.len() > NAME_LIMIT && set.contains(&text[..NAME_LIMIT]))
-}
-
-fn contains(text: &[u8], part: &[u8], change: impl Fn(u8) -> u8) -> bool {
-    let Some((&first, rest)) = part.split_first() else {
-        return true;
-    };
-    let Some(last_start) = text.len().checked_sub(part.len()) else {
-        return false;
-    };
-    (0..=last_start).any(|at| {
-        change(text[at]) == first
-            && text[at + 1..]
-                .iter()
-                .zip(rest)
-                .all(|(&byte, &wanted)| change(byte) == wanted)
+        let tests = group.iter().chain([&first]).map(|leaf| &leaf.test);
+        Some(Node::leaf(
+            first.operand.clone(),
+            Predicate::any_of(&tests.collect::<Vec<_>>())?,
+        ))
     })
 }
 
-/// Whether a path is this directory (or file) or lies below it, by whole names.
-fn is_at_or_below(path: &[u8], above: &[u8]) -> bool {
-    let above = above.strip_suffix(b"/").unwrap_or(above);
-    path.strip_prefix(above)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_match_by_whole_names() {
-        assert!(is_at_or_below(b"/etc/passwd", b"/etc"));
-        assert!(is_at_or_below(b"/etc", b"/etc/"));
-        assert!(is_at_or_below(b"/etc/x", b"/"));
-        assert!(!is_at_or_below(b"/etcetera", b"/etc"));
+impl Leaf {
+    fn each_field(&self, visit: &mut impl FnMut(&'static Field)) {
+        self.operand.each_field(visit);
+        if let Predicate::Other(_, other) = &self.test {
+            other.each_field(visit);
+        }
     }
 
-    #[test]
-    fn parts_are_found_where_they_are() {
-        let plain = |text: &[u8], part: &[u8]| contains(text, part, |byte| byte);
-        assert!(plain(b"aab", b"ab"));
-        assert!(plain(b"x", b""));
-        assert!(!plain(b"ab", b"abc"));
-        assert!(!plain(b"aXb", b"ab"));
+    fn holds(&self, event: &Event, scratch: &mut Scratch) -> bool {
+        let Scratch {
+            buffers,
+            changed,
+            held,
+            ..
+        } = scratch;
+        let Predicate::Other(comparison, other) = &self.test else {
+            return self
+                .operand
+                .test(event, (buffers, changed), |value| self.test.holds(value));
+        };
+        held.clear();
+        let mut right = Held::Missing;
+        other.test(event, (buffers, changed), |value| {
+            right = Held::take(value, held);
+            true
+        });
+        self.operand.test(event, (buffers, changed), |value: Value<'_>| {
+            comparison.holds(value, right, held)
+        })
     }
 }
