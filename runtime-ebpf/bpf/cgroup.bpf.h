@@ -13,7 +13,7 @@ static __always_inline int report_cgroup(struct cgroup *cgroup, const char *path
 		return 0;
 	struct cgroup_event *event = (struct cgroup_event *)scratch->record;
 	u32 position = sizeof(*event);
-	begin_record(&event->header, kind, BPF_CORE_READ(cgroup, kn, id));
+	begin_record(&event->header, kind, READ(cgroup, kn, id));
 	event->padding = 0;
 	event->path.offset = position;
 	event->path.length = 0;
@@ -22,7 +22,7 @@ static __always_inline int report_cgroup(struct cgroup *cgroup, const char *path
 		event->path.length = length - 1;
 		position += (length - 1) & (MAX_PATH - 1);
 	}
-	submit_record(event, position & (sizeof(scratch->record) - 1));
+	submit_record(event, position & (sizeof(scratch->record) - 1), false);
 	return 0;
 }
 
@@ -31,8 +31,8 @@ static __always_inline int handle_cgroup_made(struct cgroup *cgroup, const char 
 	if (!is_followed(cgroup))
 		return 0;
 	/* What a container makes below its own cgroup belongs to it, before anything can move there. */
-	u64 id = BPF_CORE_READ(cgroup, kn, id);
-	u64 above = BPF_CORE_READ(cgroup, self.parent, cgroup, kn, id);
+	u64 id = READ(cgroup, kn, id);
+	u64 above = READ(cgroup, self.parent, cgroup, kn, id);
 	struct cgroup_state *state = bpf_map_lookup_elem(&cgroups, &above);
 	if (state && state->owner) {
 		struct cgroup_state own = { .owner = state->owner };
@@ -46,8 +46,9 @@ static __always_inline int handle_cgroup_removed(struct cgroup *cgroup, const ch
 {
 	if (!is_followed(cgroup))
 		return 0;
-	u64 id = BPF_CORE_READ(cgroup, kn, id);
+	u64 id = READ(cgroup, kn, id);
 	bpf_map_delete_elem(&cgroups, &id);
+	bpf_map_delete_elem(&root_devices, &id);
 	return report_cgroup(cgroup, path, EVENT_CGROUP_REMOVED);
 }
 

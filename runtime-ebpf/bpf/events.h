@@ -37,10 +37,12 @@ enum event_flags {
 	FLAG_OVERLAY = 1 << 9,             /* the file lies on OverlayFS */
 	FLAG_OVERLAY_UPPER = 1 << 10,      /* ... in its upper layer */
 	FLAG_ROOT_FS = 1 << 11,            /* the file lies on the file system of the process's root */
-	FLAG_DETACHED = 1 << 12,           /* ... on a mount that is in no mount namespace */
+	FLAG_DETACHED = 1 << 12,           /* ... on a mount that is not in the process's mount namespace */
 	FLAG_PARENT_RUNTIME = 1 << 13,     /* the parent is a process from outside the container */
 	FLAG_PARENT_INFERRED = 1 << 14,    /* the fork was not seen */
 	FLAG_SETUP = 1 << 15,              /* by a runtime process, before it entered the mount namespace */
+	FLAG_PARENT_DETACHED = 1 << 16,    /* the same as DETACHED, of the parent's executable */
+	FLAG_ESCAPED = 1 << 17,            /* the process left its container's cgroup; cgroup is the container's */
 };
 
 struct event_header {

@@ -35,6 +35,10 @@ enum process_flags {
 	PROCESS_PARENT_INFERRED = 1 << 2,
 	PROCESS_EXE_TRUNCATED = 1 << 3,
 	PROCESS_PARENT_TRUNCATED = 1 << 4,
+	PROCESS_EXE_DETACHED = 1 << 5,
+	PROCESS_PARENT_DETACHED = 1 << 6,
+	/* It was moved out of its container's cgroup to one that nobody watches, and is still the container's. */
+	PROCESS_ESCAPED = 1 << 7,
 };
 
 /* What is remembered of a live process, so that each event can say who its parent was. */
@@ -90,9 +94,15 @@ struct {
 	__uint(max_entries, 8 << 20);
 } events SEC(".maps");
 
-/* Whether the reader sleeps and must be woken. */
+/* How the reader waits. */
+enum reader_mood {
+	READER_AWAKE = 0,    /* it looks by itself */
+	READER_ASLEEP = 1,   /* any record wakes it */
+	READER_DOZING = 2,   /* it looks in a few milliseconds; what cannot wait wakes it */
+};
+
 struct reader_state {
-	u32 asleep;
+	u32 mood;
 };
 
 struct {
@@ -101,6 +111,26 @@ struct {
 	__type(key, u32);
 	__type(value, struct reader_state);
 } reader SEC(".maps");
+
+/* Actions that were seen a moment ago, by a hash of what they are. Only what is new is worth a wake-up: so
+ * a workload that does the same thing ten thousand times a second pays for ten thousand records, not for ten
+ * thousand wake-ups. Nothing else depends on it: a known action is judged as any other, when the reader looks. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, u64);
+	__type(value, u8);
+} seen SEC(".maps");
+
+/* The file system at the root of each container, by the container's cgroup: what the entrypoint had for its
+ * root, so that a chroot does not make a volume look like the image. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, u64);
+	__type(value, u32);  /* device number */
+} root_devices SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -141,6 +171,8 @@ struct {
 /* Where a record is put together: 24 KiB for what is written so far, and room for the longest piece. */
 #define RECORD_LIMIT 24576
 #define MAX_ARGS 4096
+/* So much of the arguments tells one exec from another. */
+#define HASHED_ARGS 256
 
 union scratch {
 	u8 record[32768];
@@ -165,8 +197,11 @@ struct {
 struct path_buffer {
 	u32 offset;          /* where in text the path begins; it ends at MAX_PATH */
 	u32 truncated;       /* the head is missing */
-	u32 detached;        /* the top mount is in no mount namespace */
+	u32 detached;        /* the top mount is not in the process's mount namespace */
 	u32 padding;
+	u64 vfsmount;        /* where the walk begins */
+	u64 dentry;
+	u64 namespace;       /* the mount namespace that the path should be in */
 	u8 text[MAX_PATH + MAX_NAME];
 };
 

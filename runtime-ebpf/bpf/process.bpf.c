@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0 */
-/* Sections only: each hook as a BTF tracepoint, which costs least, and as a raw tracepoint, for kernels whose
- * BTF does not describe it. Tracepoints have no stable ABI but these have kept their arguments since 5.5:
+/* Sections only. This file is compiled twice: with BTF tracepoints, whose arguments have types, which costs
+ * least; and by process_raw.bpf.c with raw tracepoints, for kernels that do not take those. Tracepoints have no stable ABI but these have kept their arguments since 5.5:
  *
  *   sched_process_fork(parent, child)        parent is the task that called clone, whatever CLONE_PARENT says
  *   sched_process_exec(task, old_pid, bprm)  after the point of no return, before the first instruction
@@ -13,15 +13,19 @@
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
+#ifdef RAW_TRACEPOINTS
 #define HOOK(name, call)                                                  \
-	SEC("tp_btf/" #name) int btf_##name(unsigned long long *ctx)      \
-	{                                                                 \
-		return call;                                              \
-	}                                                                 \
 	SEC("raw_tp/" #name) int raw_##name(unsigned long long *ctx)      \
 	{                                                                 \
 		return call;                                              \
 	}
+#else
+#define HOOK(name, call)                                                  \
+	SEC("tp_btf/" #name) int btf_##name(unsigned long long *ctx)      \
+	{                                                                 \
+		return call;                                              \
+	}
+#endif
 
 HOOK(sched_process_fork, handle_fork((void *)ctx[0], (void *)ctx[1]))
 HOOK(sched_process_exec, handle_exec((void *)ctx[0], (void *)ctx[2]))

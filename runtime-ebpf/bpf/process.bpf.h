@@ -12,9 +12,11 @@
 static __always_inline void store_exe(struct process *process, struct path_buffer *buffer)
 {
 	u32 length = path_length(buffer);
-	process->flags &= ~PROCESS_EXE_TRUNCATED;
+	process->flags &= ~(PROCESS_EXE_TRUNCATED | PROCESS_EXE_DETACHED);
 	if (buffer->truncated)
 		process->flags |= PROCESS_EXE_TRUNCATED;
+	if (buffer->detached)
+		process->flags |= PROCESS_EXE_DETACHED;
 	process->exe_id = 0;
 	process->exe_length = length;
 	if (length <= INLINE_PATH) {
@@ -32,20 +34,26 @@ static __always_inline void store_exe(struct process *process, struct path_buffe
 	}
 }
 
-/* The record of a process whose fork was not seen, made from what the kernel has now. */
-__noinline int adopt(u64 leader_address, u64 cgroup)
+/* What the flags of a process's executable are to its children. */
+static __always_inline u32 as_parent(u32 flags)
 {
-	struct task_struct *leader = (struct task_struct *)leader_address;
+	return (flags & PROCESS_EXE_TRUNCATED ? PROCESS_PARENT_TRUNCATED : 0) |
+	       (flags & PROCESS_EXE_DETACHED ? PROCESS_PARENT_DETACHED : 0);
+}
+
+/* The record of a process whose fork was not seen, made from what the kernel has now. */
+static __noinline int adopt(struct task_struct *leader, u64 cgroup)
+{
 	struct process *process = only_element(&process_buffers);
 	struct path_buffer *buffer = only_element(&path_buffers);
 	if (!process || !buffer)
 		return -1;
-	u32 pid = BPF_CORE_READ(leader, tgid);
-	struct task_struct *parent = BPF_CORE_READ(leader, real_parent, group_leader);
-	process->start = BPF_CORE_READ(leader, start_boottime);
+	u32 pid = READ(leader, tgid);
+	struct task_struct *parent = READ(leader, real_parent, group_leader);
+	process->start = READ(leader, start_boottime);
 	process->owner = owner_of(cgroup);
-	process->parent_pid = BPF_CORE_READ(parent, tgid);
-	process->parent_start = BPF_CORE_READ(parent, start_boottime);
+	process->parent_pid = READ(parent, tgid);
+	process->parent_start = READ(parent, start_boottime);
 	process->parent_exe_id = 0;
 	process->parent_length = 0;
 	process->outer_mount_namespace = mount_namespace_of(leader);
@@ -53,21 +61,20 @@ __noinline int adopt(u64 leader_address, u64 cgroup)
 	if (owner_of(cgroup_of(parent)) != process->owner)
 		process->flags |= PROCESS_PARENT_RUNTIME;
 
-	struct file *file = BPF_CORE_READ(parent, mm, exe_file);
+	struct file *file = READ(parent, mm, exe_file);
 	if (file) {
-		walk_file(buffer, file);
+		walk_file(buffer, file, parent);
 		store_exe(process, buffer);
 		process->parent_exe_id = process->exe_id;
 		process->parent_length = process->exe_length;
-		if (process->flags & PROCESS_EXE_TRUNCATED)
-			process->flags |= PROCESS_PARENT_TRUNCATED;
+		process->flags |= as_parent(process->flags);
 		__builtin_memcpy(process->parent_exe, process->exe, INLINE_PATH);
 	}
 	process->exe_length = 0;
 	process->exe_id = 0;
-	file = BPF_CORE_READ(leader, mm, exe_file);
+	file = READ(leader, mm, exe_file);
 	if (file) {
-		walk_file(buffer, file);
+		walk_file(buffer, file, leader);
 		store_exe(process, buffer);
 	}
 	if (bpf_map_update_elem(&processes, &pid, process, BPF_ANY))
@@ -78,44 +85,61 @@ __noinline int adopt(u64 leader_address, u64 cgroup)
 /* The record of a process, made when there is none or it is that of an earlier process of the same number. */
 static __always_inline struct process *process_of(struct task_struct *leader, u64 cgroup)
 {
-	u32 pid = BPF_CORE_READ(leader, tgid);
+	u32 pid = READ(leader, tgid);
 	struct process *process = bpf_map_lookup_elem(&processes, &pid);
-	if (process && process->start == BPF_CORE_READ(leader, start_boottime))
+	if (process && process->start == READ(leader, start_boottime))
 		return process;
-	adopt((u64)leader, cgroup);
+	adopt(leader, cgroup);
 	return bpf_map_lookup_elem(&processes, &pid);
+}
+
+/* The record of a process that is not where its container is; NULL for all others. */
+static __always_inline struct process *escaped(struct task_struct *leader)
+{
+	u32 pid = READ(leader, tgid);
+	struct process *process = bpf_map_lookup_elem(&processes, &pid);
+	if (process && process->flags & PROCESS_ESCAPED && process->start == READ(leader, start_boottime))
+		return process;
+	return NULL;
 }
 
 static __always_inline int handle_fork(struct task_struct *forker, struct task_struct *child)
 {
-	u32 pid = BPF_CORE_READ(child, tgid);
-	if (pid != (u32)BPF_CORE_READ(child, pid))
+	u32 pid = READ(child, tgid);
+	if (pid != (u32)READ(child, pid))
 		return 0; /* a thread */
 	u64 cgroup = cgroup_of(child);
-	if (is_ignored(cgroup))
-		return 0;
-	struct task_struct *parent = BPF_CORE_READ(forker, group_leader);
-	struct process *known = process_of(parent, cgroup_of(forker));
+	struct task_struct *parent = READ(forker, group_leader);
+	struct process *known;
+	u64 owner;
+	if (is_ignored(cgroup)) {
+		known = escaped(parent);
+		if (!known)
+			return 0;
+		owner = cgroup = known->owner;
+	} else {
+		u64 from = READ(forker, cgroups) == READ(child, cgroups) ? cgroup : cgroup_of(forker);
+		known = process_of(parent, from);
+		owner = owner_of(cgroup);
+	}
 	struct process *process = only_element(&process_buffers);
 	if (!known || !process)
 		return 0;
 
-	u64 owner = owner_of(cgroup);
-	process->start = BPF_CORE_READ(child, start_boottime);
+	process->start = READ(child, start_boottime);
 	process->parent_start = known->start;
-	process->parent_pid = BPF_CORE_READ(parent, tgid);
+	process->parent_pid = READ(parent, tgid);
 	process->owner = owner;
 	process->outer_mount_namespace = known->outer_mount_namespace;
-	process->flags = 0;
+	process->flags = known->flags & (PROCESS_ESCAPED | PROCESS_EXE_TRUNCATED | PROCESS_EXE_DETACHED);
+	process->flags |= as_parent(known->flags);
 	if (owner_of(known->owner) != owner) {
 		/* Born into the container from outside (CLONE_INTO_CGROUP). */
-		process->flags = PROCESS_RUNTIME | PROCESS_PARENT_RUNTIME;
+		process->flags |= PROCESS_RUNTIME | PROCESS_PARENT_RUNTIME;
 		process->outer_mount_namespace = mount_namespace_of(forker);
 	} else if (known->flags & PROCESS_RUNTIME) {
-		process->flags = PROCESS_RUNTIME | PROCESS_PARENT_RUNTIME;
+		process->flags |= PROCESS_RUNTIME | PROCESS_PARENT_RUNTIME;
 	}
-	if (known->flags & PROCESS_EXE_TRUNCATED)
-		process->flags |= PROCESS_EXE_TRUNCATED | PROCESS_PARENT_TRUNCATED;
 	process->exe_id = process->parent_exe_id = known->exe_id;
 	process->exe_length = process->parent_length = known->exe_length;
 	__builtin_memcpy(process->exe, known->exe, INLINE_PATH);
@@ -133,26 +157,30 @@ static __always_inline int handle_fork(struct task_struct *forker, struct task_s
 		.flags = process->flags & PROCESS_RUNTIME ? FLAG_PARENT_RUNTIME : 0,
 	};
 	begin_record(&event.header, EVENT_FORK, cgroup);
-	submit_record(&event, sizeof(event));
+	submit_record(&event, sizeof(event), false);
 	return 0;
 }
 
 static __always_inline int handle_exit(struct task_struct *task)
 {
-	if (BPF_CORE_READ(task, signal, live.counter) != 0)
+	if (READ(task, signal, live.counter) != 0)
 		return 0; /* other threads live on */
-	u32 pid = BPF_CORE_READ(task, tgid);
-	bool known = bpf_map_delete_elem(&processes, &pid) == 0;
+	u32 pid = READ(task, tgid);
 	u64 cgroup = cgroup_of(task);
-	if (is_ignored(cgroup) && !known)
+	if (is_ignored(cgroup)) {
+		struct process *left = escaped(READ(task, group_leader));
+		cgroup = left ? left->owner : 0;
+	}
+	bpf_map_delete_elem(&processes, &pid);
+	if (!cgroup)
 		return 0;
 	struct exit_event event = {
-		.start = BPF_CORE_READ(task, group_leader, start_boottime),
+		.start = READ(task, group_leader, start_boottime),
 		.pid = pid,
-		.status = BPF_CORE_READ(task, exit_code),
+		.status = READ(task, exit_code),
 	};
 	begin_record(&event.header, EVENT_EXIT, cgroup);
-	submit_record(&event, sizeof(event));
+	submit_record(&event, sizeof(event), false);
 	return 0;
 }
 
@@ -166,16 +194,24 @@ static __always_inline int handle_attach(struct cgroup *to, struct task_struct *
 	if (!is_followed(to))
 		return 0;
 	u64 cgroup = cgroup_of(task);
-	if (is_ignored(cgroup))
-		return 0;
-	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
-	u32 pid = BPF_CORE_READ(leader, tgid);
+	struct task_struct *leader = READ(task, group_leader);
+	u32 pid = READ(leader, tgid);
 	struct process *process = bpf_map_lookup_elem(&processes, &pid);
-	if (process && process->start == BPF_CORE_READ(leader, start_boottime)) {
+	if (is_ignored(cgroup)) {
+		/* Out of its container, which only a privileged one can do. The cgroup that a runtime has just come
+		 * from does not count: what it executed in the container would. */
+		if (process && process->start == READ(leader, start_boottime) &&
+		    !(process->flags & PROCESS_RUNTIME) && is_container(owner_of(process->owner)))
+			process->flags |= PROCESS_ESCAPED;
+		return 0;
+	}
+	if (process)
+		process->flags &= ~PROCESS_ESCAPED;
+	if (process && process->start == READ(leader, start_boottime)) {
 		if (owner_of(process->owner) == owner_of(cgroup))
 			return 0;
 	} else {
-		adopt((u64)leader, cgroup);
+		adopt(leader, cgroup);
 		process = bpf_map_lookup_elem(&processes, &pid);
 		/* One whose parent is in this container only moves about in it. */
 		if (!process || !(process->flags & PROCESS_PARENT_RUNTIME))
@@ -183,7 +219,7 @@ static __always_inline int handle_attach(struct cgroup *to, struct task_struct *
 	}
 	process->owner = owner_of(cgroup);
 	process->flags |= PROCESS_RUNTIME | PROCESS_PARENT_RUNTIME;
-	process->outer_mount_namespace = mount_namespace_of(BPF_CORE_READ(leader, real_parent));
+	process->outer_mount_namespace = mount_namespace_of(READ(leader, real_parent));
 	return 0;
 }
 

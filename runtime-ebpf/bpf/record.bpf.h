@@ -46,24 +46,46 @@ static __always_inline void count_lost(u64 cgroup, u32 class)
 		__sync_fetch_and_add(count, 1);
 }
 
-/* A wake-up costs more than ten records, so there is none while the reader is awake and polls.
+/* A wake-up costs more than ten records, so there is none while the reader is awake and polls, and while it
+ * dozes only for what is urgent or when the ring fills up.
  *
  * The reader says that it sleeps, then looks at the ring once more; here the record is committed (a full
  * barrier), then the word is read: one of the two always sees the other. A discarded record wakes without
  * being delivered. */
-static __always_inline void wake_reader(void)
+static __always_inline void wake_reader(bool urgent)
 {
 	struct reader_state *state = only_element(&reader);
-	if (!state || !*(volatile u32 *)&state->asleep)
+	if (!state)
+		return;
+	u32 mood = *(volatile u32 *)&state->mood;
+	if (mood == READER_AWAKE)
+		return;
+	if (mood == READER_DOZING && !urgent &&
+	    bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < bpf_ringbuf_query(&events, BPF_RB_RING_SIZE) / 4)
 		return;
 	void *nothing = bpf_ringbuf_reserve(&events, 8, 0);
 	if (!nothing)
 		return;
-	state->asleep = 0;
+	state->mood = READER_AWAKE;
 	bpf_ringbuf_discard(nothing, BPF_RB_FORCE_WAKEUP);
 }
 
-static __always_inline void submit_record(void *record, u32 length)
+/* Whether an action with this hash was not seen lately. */
+static __always_inline bool is_new(u64 hash)
+{
+	if (bpf_map_lookup_elem(&seen, &hash))
+		return false;
+	u8 yes = 1;
+	bpf_map_update_elem(&seen, &hash, &yes, BPF_ANY);
+	return true;
+}
+
+static __always_inline u64 mix(u64 hash, u64 value)
+{
+	return (hash ^ value) * 0x9e3779b97f4a7c15ULL;
+}
+
+static __always_inline void submit_record(void *record, u32 length, bool urgent)
 {
 	struct event_header *header = record;
 	u32 class = class_of(header->kind);
@@ -74,7 +96,7 @@ static __always_inline void submit_record(void *record, u32 length)
 	header->length = length;
 	if (bpf_ringbuf_output(&events, record, length, BPF_RB_NO_WAKEUP))
 		count_lost(header->cgroup, class);
-	wake_reader();
+	wake_reader(urgent);
 }
 
 #endif

@@ -4,7 +4,7 @@
 #define PODWARDEN_TASK_BPF_H
 
 #include "maps.bpf.h"
-#include <bpf/bpf_core_read.h>
+#include "read.bpf.h"
 
 static __always_inline u32 subsystem_index(void)
 {
@@ -25,19 +25,19 @@ static __always_inline u32 subsystem_index(void)
 /* The task's cgroup in the hierarchy that container runtimes use on this machine. */
 static __always_inline u64 cgroup_of(struct task_struct *task)
 {
-	struct css_set *set = BPF_CORE_READ(task, cgroups);
+	struct css_set *set = READ(task, cgroups);
 	if (cgroup_source == SOURCE_UNIFIED)
-		return BPF_CORE_READ(set, dfl_cgrp, kn, id);
+		return READ(set, dfl_cgrp, kn, id);
 	struct cgroup_subsys_state *state = NULL;
 	char *states = (char *)set + bpf_core_field_offset(struct css_set, subsys);
 	bpf_probe_read_kernel(&state, sizeof(state), states + subsystem_index() * sizeof(state));
-	return BPF_CORE_READ(state, cgroup, kn, id);
+	return PROBE(state, cgroup, kn, id);
 }
 
 /* True for cgroups of the hierarchy that ids are taken from. */
 static __always_inline bool is_followed(struct cgroup *cgroup)
 {
-	return (u32)BPF_CORE_READ(cgroup, root, hierarchy_id) == cgroup_hierarchy;
+	return (u32)READ(cgroup, root, hierarchy_id) == cgroup_hierarchy;
 }
 
 /* True when nobody wants to hear of this cgroup. Unknown ones are heard of. */
@@ -54,20 +54,27 @@ static __always_inline u64 owner_of(u64 cgroup)
 	return state && state->owner ? state->owner : cgroup;
 }
 
+/* True for the cgroup of a container that user space has told of. */
+static __always_inline bool is_container(u64 cgroup)
+{
+	struct cgroup_state *state = bpf_map_lookup_elem(&cgroups, &cgroup);
+	return state && state->owner == cgroup;
+}
+
 static __always_inline u32 mount_namespace_of(struct task_struct *task)
 {
-	return BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+	return READ(task, nsproxy, mnt_ns, ns.inum);
 }
 
 /* The innermost PID namespace of a task, and the task's number in it. */
 static __always_inline u32 innermost_pid(struct task_struct *task, u32 *namespace)
 {
-	struct pid *pid = BPF_CORE_READ(task, thread_pid);
-	u32 level = BPF_CORE_READ(pid, level);
+	struct pid *pid = READ(task, thread_pid);
+	u32 level = READ(pid, level);
 	char *numbers = (char *)pid + bpf_core_field_offset(struct pid, numbers);
 	struct upid *own = (struct upid *)(numbers + level * bpf_core_type_size(struct upid));
-	*namespace = BPF_CORE_READ(own, ns, ns.inum);
-	return BPF_CORE_READ(own, nr);
+	*namespace = PROBE(own, ns, ns.inum);
+	return PROBE(own, nr);
 }
 
 #endif

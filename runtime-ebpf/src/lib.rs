@@ -39,6 +39,7 @@ pub mod container;
 mod error;
 mod loader;
 mod loss;
+pub mod names;
 mod object;
 mod origin;
 mod processes;

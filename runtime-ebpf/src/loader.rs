@@ -11,6 +11,7 @@ use crate::capabilities::{Attachment, HOOKS, HookPlan};
 use crate::container::CgroupController;
 use crate::error::SensorError;
 use crate::object;
+use crate::reader::Mood;
 
 /// What is decided before anything is loaded.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +40,11 @@ pub(crate) struct Loaded {
 const TROUBLES: [&str; 4] = ["processes-full", "cgroups-full", "lost-full", "args-unreadable"];
 
 impl Loaded {
-    pub(crate) fn load(settings: &Settings, btf: &Btf) -> Result<Self, SensorError> {
+    pub(crate) fn load(settings: &Settings, plan: HookPlan, btf: &Btf) -> Result<Self, SensorError> {
+        let object = match plan.attachment {
+            Attachment::Btf => object::PROCESS,
+            Attachment::Raw => object::PROCESS_RAW,
+        };
         let source = source_number(settings.controller);
         let mut programs = EbpfLoader::new()
             .btf(Some(btf))
@@ -48,7 +53,7 @@ impl Loaded {
             .map_max_entries("events", settings.ring_bytes)
             .map_max_entries("processes", settings.processes)
             .map_max_entries("cgroups", settings.cgroups)
-            .load(object::PROCESS)
+            .load(object)
             .map_err(|source| SensorError::Load(Box::new(source)))?;
         let ring = RingBuf::try_from(take(&mut programs, "events")?);
         let mut loaded = Self {
@@ -63,9 +68,10 @@ impl Loaded {
         };
         for class in 0..CLASSES.len() as u32 {
             // Cgroup 0: where the programs count when there is no room for another cgroup.
-            let mut key = [0; 16];
-            key[8..12].copy_from_slice(&class.to_ne_bytes());
-            loaded.lost.insert(key, 0, 0).map_err(map_error("lost"))?;
+            loaded
+                .lost
+                .insert(loss_key(CgroupId(0), class), 0, 0)
+                .map_err(map_error("lost"))?;
         }
         Ok(loaded)
     }
@@ -77,16 +83,14 @@ impl Loaded {
             .try_for_each(|hook| attach_hook(&mut self.programs, plan.attachment, hook, btf))
     }
 
-    /// Says whether the reader sleeps, so that the next record has to wake it.
-    pub(crate) fn set_asleep(&mut self, asleep: bool) -> Result<(), SensorError> {
-        self.reader
-            .set(0, u32::from(asleep), 0)
-            .map_err(map_error("reader"))
+    /// Says how the reader waits, and so what has to wake it.
+    pub(crate) fn set_mood(&mut self, mood: Mood) -> Result<(), SensorError> {
+        self.reader.set(0, mood as u32, 0).map_err(map_error("reader"))
     }
 
-    /// Whether the next record still has to wake the reader.
-    pub(crate) fn is_asleep(&self) -> Result<bool, SensorError> {
-        Ok(self.reader.get(&0, 0).map_err(map_error("reader"))? != 0)
+    /// Whether a record has woken the reader since it said how it waits.
+    pub(crate) fn is_woken(&self) -> Result<bool, SensorError> {
+        Ok(self.reader.get(&0, 0).map_err(map_error("reader"))? == Mood::Awake as u32)
     }
 
     /// Says that nothing that happens in a cgroup is of interest.
@@ -97,6 +101,12 @@ impl Loaded {
     /// Says that a cgroup belongs to the container whose own cgroup is `owner`.
     pub(crate) fn watch(&mut self, cgroup: CgroupId, owner: CgroupId) -> Result<(), SensorError> {
         self.set_cgroup(cgroup, owner, false)
+    }
+
+    /// Says that a cgroup is gone.
+    pub(crate) fn forget(&mut self, cgroup: CgroupId) {
+        // The kernel has done it already, unless we told of the cgroup afterwards.
+        let _ = self.cgroups.remove(&cgroup.0);
     }
 
     fn set_cgroup(&mut self, cgroup: CgroupId, owner: CgroupId, ignored: bool) -> Result<(), SensorError> {
@@ -119,6 +129,14 @@ impl Loaded {
                 let class = class_of_number(u32::from_ne_bytes(*class))?;
                 Some((CgroupId(u64::from_ne_bytes(*cgroup)), class, count))
             })
+    }
+
+    /// Counts no more what was lost in a cgroup that is gone.
+    pub(crate) fn forget_lost(&mut self, cgroup: CgroupId, class: EventClass) {
+        if let Some(number) = CLASSES.iter().position(|&other| other == class) {
+            // One that is not there has been forgotten.
+            let _ = self.lost.remove(&loss_key(cgroup, number as u32));
+        }
     }
 
     /// How many events of a class were made so far, on all CPUs.
@@ -199,6 +217,14 @@ pub(crate) const CLASSES: [EventClass; 4] = [
     EventClass::Exit,
     EventClass::Cgroup,
 ];
+
+/// `struct loss_key` in `bpf/maps.bpf.h`.
+fn loss_key(cgroup: CgroupId, class: u32) -> [u8; 16] {
+    let mut key = [0; 16];
+    key[..8].copy_from_slice(&cgroup.0.to_ne_bytes());
+    key[8..12].copy_from_slice(&class.to_ne_bytes());
+    key
+}
 
 fn class_of_number(number: u32) -> Option<EventClass> {
     CLASSES.get(usize::try_from(number).ok()?).copied()

@@ -103,7 +103,17 @@ impl ProcessTable {
 
     /// Takes in an exec and returns the process as it is from then on.
     pub(crate) fn exec(&mut self, header: &Header, exec: &ExecRecord<'_>, clock: &ClockPair) -> Arc<Process> {
-        let parent = parent_of(exec);
+        let mut parent = parent_of(exec);
+        if exec.parent_exe.is_empty() && exec.has(flags::PARENT_TRUNCATED) {
+            // A long path that the kernel had no more room for.
+            let seen = self.entries.get(&exec.parent_pid);
+            let image = seen
+                .filter(|entry| entry.started(exec.parent_start))
+                .and_then(|entry| entry.image.as_ref());
+            if let (ParentExe::Unknown, Some(image)) = (&parent.exe, image) {
+                parent.exe = ParentExe::Path(image.exe.clone());
+            }
+        }
         let known = self
             .entries
             .get(&exec.pid)
@@ -204,7 +214,11 @@ fn parent_of(exec: &ExecRecord<'_>) -> Parent {
     } else if exec.parent_exe.is_empty() {
         ParentExe::Unknown
     } else {
-        ParentExe::Path(exec.parent_exe.into())
+        ParentExe::Path(marked_path(
+            exec.parent_exe,
+            exec.has(flags::PARENT_TRUNCATED),
+            exec.has(flags::PARENT_DETACHED),
+        ))
     };
     Parent {
         pid: Pid(exec.parent_pid),
@@ -221,7 +235,7 @@ fn process_of(
     parent: Parent,
     ancestors: Vec<Ancestor>,
 ) -> Process {
-    let exe = RawString::from(exec.exe);
+    let exe = exe_path(exec);
     let args = split_args(exec.args);
     let invoked = if exec.has(flags::SCRIPT) {
         InvokedName::Script {
@@ -252,7 +266,7 @@ fn process_of(
         args,
         args_truncated: exec.has(flags::ARGS_TRUNCATED) || exec.has(flags::ARGS_UNREADABLE),
         args_count: exec.args_count,
-        cwd: exec.cwd.into(),
+        cwd: marked_path(exec.cwd, exec.has(flags::CWD_TRUNCATED), false),
         comm: exec.comm[..comm_end].into(),
         credentials: Credentials {
             uid: exec.uid,
@@ -269,6 +283,23 @@ fn process_of(
         parent,
         ancestors,
     }
+}
+
+/// The path of what was executed; one that is not a whole path of the container is marked, so that it equals none.
+pub(crate) fn exe_path(exec: &ExecRecord<'_>) -> RawString {
+    let detached = exec.has(flags::DETACHED) && !exec.has(flags::MEMFD);
+    marked_path(exec.exe, exec.has(flags::EXE_TRUNCATED), detached)
+}
+
+/// `(truncated)` stands before a path whose head is missing, `(detached)` before one that leads to the root of a
+/// mount which is not in the process's mount namespace: whoever makes such a mount chooses what that path is.
+fn marked_path(path: &[u8], truncated: bool, detached: bool) -> RawString {
+    let mark: &[u8] = match (truncated, detached) {
+        (false, false) => return path.into(),
+        (true, _) => b"(truncated)",
+        (false, true) => b"(detached)",
+    };
+    [mark, path].concat().into()
 }
 
 /// Arguments as the kernel lays them out: each ends with a NUL.

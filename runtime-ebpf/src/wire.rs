@@ -141,6 +141,8 @@ pub mod flags {
     pub const PARENT_RUNTIME: u32 = 1 << 13;
     pub const PARENT_INFERRED: u32 = 1 << 14;
     pub const SETUP: u32 = 1 << 15;
+    pub const PARENT_DETACHED: u32 = 1 << 16;
+    pub const ESCAPED: u32 = 1 << 17;
 }
 
 /// Sizes of the fixed parts, and the numbers of kinds, as in `bpf/events.h`.

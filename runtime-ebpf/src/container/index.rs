@@ -177,6 +177,15 @@ impl ContainerIndex {
             .filter_map(move |(&id, node)| host(node).then_some(id))
     }
 
+    /// The cgroups of containers that are known, those below the containers' own among them, each with the
+    /// container's own.
+    pub fn owned_cgroups(&self) -> impl Iterator<Item = (CgroupId, CgroupId)> {
+        self.nodes.iter().filter_map(|(&id, _)| match self.lookup(id) {
+            Lookup::Container(container) => Some((id, container.cgroup)),
+            Lookup::Host | Lookup::Unresolved => None,
+        })
+    }
+
     /// Takes note of a new cgroup. `path` is relative to the hierarchy's root, as the kernel has it.
     ///
     /// It does no I/O unless earlier calls were missing.

@@ -1,0 +1,341 @@
+//! The sensor: records from the kernel, made into events of the core.
+
+mod host;
+mod losses;
+mod translate;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aya::Btf;
+use runtime_core::ports::PortError;
+use runtime_core::{Container, EventClass, EventSource, SensorItem};
+use rustix::event::{PollFd, PollFlags, Timespec};
+
+use self::host::{HostNamespaces, hierarchy_number, read_clocks};
+use self::losses::Losses;
+use self::translate::{State, Tell};
+use crate::capabilities::{Capabilities, HookPlan, plan_hooks};
+use crate::container::{CgroupTree, ContainerIndex, ContainerOptions, Lookup};
+use crate::error::SensorError;
+use crate::loader::{CLASSES, Loaded, Settings};
+use crate::reader::{Mood, Pacer, Pause};
+use crate::seed::read_process;
+
+/// How the sensor is set up.
+#[derive(Debug, Clone)]
+pub struct SensorOptions {
+    /// Where the host's files and processes are.
+    pub containers: ContainerOptions,
+    /// Size of the ring buffer in bytes: a power of two and a multiple of the page size. It counts twice in the
+    /// process's resident memory, because it is mapped twice in a row.
+    pub ring_bytes: u32,
+    /// How many live processes the kernel remembers; past that, parents are inferred.
+    pub max_processes: u32,
+    /// How many cgroups the kernel knows the containers of.
+    pub max_cgroups: u32,
+    /// How often to look at the ring while so much comes that is new that wake-ups would cost too much.
+    pub poll_interval: Duration,
+    /// How long an event may wait that is like one which came a moment ago. What is new is looked at at once.
+    pub patience: Duration,
+    /// Whether forks and exits are delivered as events as well.
+    pub lifecycle: bool,
+}
+
+impl Default for SensorOptions {
+    fn default() -> Self {
+        Self {
+            containers: ContainerOptions::default(),
+            ring_bytes: 4 << 20,
+            max_processes: 16_384,
+            max_cgroups: 16_384,
+            poll_interval: Duration::from_micros(500),
+            patience: Duration::from_millis(5),
+            lifecycle: false,
+        }
+    }
+}
+
+/// Counts since the start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SensorStats {
+    /// Events made in the kernel, by class.
+    pub made: Vec<(EventClass, u64)>,
+    /// Records that arrived, by class.
+    pub delivered: Vec<(EventClass, u64)>,
+    /// Records that did not, by class, as the kernel counted them.
+    pub lost: Vec<(EventClass, u64)>,
+    /// Records that did not, by class, as gaps in the sequence numbers show.
+    pub gaps: Vec<(EventClass, u64)>,
+    /// Records that could not be decoded.
+    pub malformed: u64,
+    /// Execs in cgroups of which nothing could be found out, so that nobody was told of them.
+    pub unresolved: u64,
+    /// What went wrong in the kernel, by name.
+    pub troubles: Vec<(&'static str, u64)>,
+}
+
+/// A running sensor. Dropping it detaches all programs.
+///
+/// Minimum kernel: 5.10, with BTF.
+pub struct Sensor {
+    loaded: Loaded,
+    capabilities: Capabilities,
+    plan: HookPlan,
+    pacer: Pacer,
+    state: State,
+    losses: Losses,
+    next_loss_report: Instant,
+}
+
+/// How often losses are looked for that no later record has shown.
+const LOSS_INTERVAL: Duration = Duration::from_secs(1);
+/// How many records are handled before control goes back to the caller.
+const BATCH: usize = 4096;
+
+impl Sensor {
+    /// Probes the kernel, finds the containers that are there, loads the programs and attaches them.
+    pub fn start(options: &SensorOptions) -> Result<Self, SensorError> {
+        let capabilities = Capabilities::probe();
+        let plan = plan_hooks(&capabilities)?;
+        let host = HostNamespaces::read(options)?;
+        // A first look, to know the hierarchy; the containers are looked for after attaching, so that one
+        // which starts in between is not missed.
+        let controller = ContainerIndex::discover(&options.containers)?
+            .hierarchy()
+            .controller();
+        let settings = Settings {
+            controller,
+            hierarchy: hierarchy_number(options, controller),
+            ring_bytes: options.ring_bytes,
+            processes: options.max_processes,
+            cgroups: options.max_cgroups,
+        };
+        // Large, and needed only until everything is attached.
+        let btf = Btf::from_sys_fs().map_err(|source| SensorError::Btf(Box::new(source)))?;
+        let mut loaded = Loaded::load(&settings, plan, &btf)?;
+        loaded.attach(plan, &btf)?;
+        drop(btf);
+        let index = ContainerIndex::discover(&options.containers)?;
+        let mut sensor = Self {
+            loaded,
+            capabilities,
+            plan,
+            pacer: Pacer::new(options.poll_interval, options.patience, Instant::now()),
+            state: State::new(index, host, options.lifecycle),
+            losses: Losses::default(),
+            next_loss_report: Instant::now() + LOSS_INTERVAL,
+        };
+        sensor.tell_of_cgroups();
+        sensor.seed(&options.containers.proc_root);
+        Ok(sensor)
+    }
+
+    /// Tells the kernel of the cgroups that are there: of containers first, since what it does not know it watches.
+    fn tell_of_cgroups(&mut self) {
+        let owned = self.state.index.owned_cgroups();
+        let mut tells = owned
+            .map(|(cgroup, owner)| Tell::Watch { cgroup, owner })
+            .collect::<Vec<_>>();
+        tells.extend(self.state.index.host_cgroups().map(Tell::Ignore));
+        for tell in tells {
+            if let Err(error) = tell.carry_out(&mut self.loaded) {
+                tracing::warn!(%error, "there are more cgroups than the kernel's map takes");
+                return;
+            }
+        }
+    }
+
+    /// Reads the processes of the containers that are there.
+    fn seed(&mut self, proc_root: &Path) {
+        let State {
+            index,
+            processes,
+            clock,
+            ..
+        } = &mut self.state;
+        let containers: Vec<Arc<Container>> = index.containers().cloned().collect();
+        for container in containers {
+            let pids = index.processes_of(container.cgroup);
+            for &pid in &pids {
+                if let Some(process) = read_process(proc_root, pid, container.cgroup, &pids, clock) {
+                    processes.seed(process);
+                }
+            }
+        }
+    }
+
+    /// What was found of the kernel.
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    /// How the programs are attached.
+    pub fn plan(&self) -> &HookPlan {
+        &self.plan
+    }
+
+    /// The containers that run now.
+    pub fn containers(&self) -> impl Iterator<Item = &Arc<Container>> {
+        self.state.index.containers()
+    }
+
+    /// Where containers' cgroups are, for a responder.
+    pub fn cgroup_tree(&self) -> CgroupTree {
+        self.state.index.tree()
+    }
+
+    /// Counts since the start.
+    pub fn stats(&self) -> Result<SensorStats, SensorError> {
+        let all = |counts: &HashMap<EventClass, u64>| {
+            CLASSES
+                .map(|class| (class, counts.get(&class).copied().unwrap_or(0)))
+                .to_vec()
+        };
+        Ok(SensorStats {
+            made: self.loaded.made()?,
+            delivered: all(&self.state.delivered),
+            lost: all(&self.losses.totals(&self.loaded)),
+            gaps: all(&self.state.gaps),
+            malformed: self.state.malformed,
+            unresolved: self.state.unresolved,
+            troubles: self.loaded.troubles()?,
+        })
+    }
+
+    /// Waits up to `timeout` for records and hands what they say to `each`, in the order in which it happened
+    /// on each CPU. Returns how many items there were.
+    pub fn poll(
+        &mut self,
+        timeout: Duration,
+        each: &mut dyn FnMut(SensorItem),
+    ) -> Result<usize, SensorError> {
+        let mut items = self.drain(each);
+        if items == 0 {
+            match self.pacer.pause(Instant::now()) {
+                Pause::Nap(interval) => std::thread::sleep(interval.min(timeout)),
+                Pause::Doze(interval) => items += self.wait(Mood::Dozing, interval.min(timeout), each)?,
+                Pause::Sleep => items += self.wait(Mood::Asleep, timeout, each)?,
+            }
+            items += self.drain(each);
+        }
+        if Instant::now() >= self.next_loss_report {
+            items += self.report_losses(each);
+            self.next_loss_report = Instant::now() + LOSS_INTERVAL;
+        }
+        Ok(items)
+    }
+
+    /// Waits until a record wakes us. What came before the kernel knew that we wait is handled first.
+    fn wait(
+        &mut self,
+        mood: Mood,
+        timeout: Duration,
+        each: &mut dyn FnMut(SensorItem),
+    ) -> Result<usize, SensorError> {
+        self.loaded.set_mood(mood)?;
+        // The word must be seen before the ring is looked at; the kernel does it the other way round.
+        std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
+        let items = self.drain(each);
+        // A record that made no item may have used the wake-up up: then the next one would wake nobody.
+        if items == 0 && !self.loaded.is_woken()? {
+            let timeout = Timespec::try_from(timeout).unwrap_or(Timespec {
+                tv_sec: 3600,
+                tv_nsec: 0,
+            });
+            let mut fds = [PollFd::new(&self.loaded.ring, PollFlags::IN)];
+            match rustix::event::poll(&mut fds, Some(&timeout)) {
+                Ok(0) | Err(rustix::io::Errno::INTR) => {}
+                Ok(_) => self.pacer.woken(),
+                Err(error) => return Err(SensorError::Wait(error.into())),
+            }
+        }
+        self.loaded.set_mood(Mood::Awake)?;
+        Ok(items)
+    }
+
+    fn drain(&mut self, each: &mut dyn FnMut(SensorItem)) -> usize {
+        let (mut records, mut items) = (0, 0);
+        let mut gap = false;
+        while records < BATCH {
+            {
+                let Some(bytes) = self.loaded.ring.next() else {
+                    break;
+                };
+                if records == 0 {
+                    self.state.clock = read_clocks();
+                }
+                records += 1;
+                gap |= self.state.take_in(&bytes, &mut |item| {
+                    items += 1;
+                    each(item);
+                });
+            }
+            for (cgroup, container) in self.state.gone.drain(..) {
+                self.losses.cgroup_gone(cgroup, container);
+            }
+            for tell in self.state.to_tell.drain(..) {
+                if let Err(error) = tell.carry_out(&mut self.loaded) {
+                    // Nothing is missed by it: the kernel goes on to watch a cgroup that it does not know.
+                    tracing::debug!(%error, "the kernel's map of cgroups is full");
+                }
+            }
+        }
+        if records > 0 {
+            self.pacer.found();
+        }
+        if gap {
+            items += self.report_losses(each);
+        }
+        // A batch of records of which none is an item is still something that was there.
+        items.max(usize::from(records == BATCH))
+    }
+
+    /// Tells of what the kernel counted as lost since the last time.
+    fn report_losses(&mut self, each: &mut dyn FnMut(SensorItem)) -> usize {
+        let losses = self.losses.take(&mut self.loaded);
+        let lost_cgroups = losses.iter().any(|loss| loss.class == EventClass::Cgroup);
+        let mut items = losses.len();
+        for mut loss in losses {
+            if let (None, Lookup::Container(container)) =
+                (&loss.container, self.state.index.lookup(loss.cgroup))
+            {
+                loss.container = Some(Arc::clone(container));
+            }
+            each(SensorItem::Lost(loss));
+        }
+        if lost_cgroups {
+            for container in self.state.resync() {
+                items += 1;
+                each(SensorItem::ContainerStopped(container));
+            }
+        }
+        items
+    }
+}
+
+impl EventSource for Sensor {
+    fn poll(&mut self, timeout: Duration, each: &mut dyn FnMut(SensorItem)) -> Result<usize, PortError> {
+        Ok(Self::poll(self, timeout, each)?)
+    }
+}
+
+impl AsFd for Sensor {
+    /// The ring's descriptor; it becomes readable only after a [`poll`](Self::poll) that found nothing to do.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.loaded.ring.as_fd()
+    }
+}
+
+impl fmt::Debug for Sensor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sensor")
+            .field("plan", &self.plan)
+            .field("ring", &self.loaded.ring.as_raw_fd())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,287 @@
+//! Records into items: what each one means to the containers, the processes and whoever listens.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use runtime_core::event::Exit;
+use runtime_core::{
+    Activity, BootTime, CgroupId, Container, Event, EventClass, Exec, FileId, Loss, Outcome, Pid, Process,
+    SensorItem, Trust,
+};
+
+use super::host::{HostNamespaces, read_clocks};
+use crate::container::{ContainerIndex, ExecHint, Lookup, Resolution};
+use crate::error::SensorError;
+use crate::loader::Loaded;
+use crate::loss::{Sequences, class_of};
+use crate::origin::{is_runtime_setup, origin_of};
+use crate::processes::{ClockPair, ProcessTable};
+use crate::wire::{Body, ExecRecord, ExitRecord, Header, Record};
+
+/// Everything that records are turned into events with; apart from the ring, which lends the records.
+pub(super) struct State {
+    pub(super) index: ContainerIndex,
+    pub(super) processes: ProcessTable,
+    sequences: Sequences,
+    host: HostNamespaces,
+    pub(super) clock: ClockPair,
+    lifecycle: bool,
+    pub(super) delivered: HashMap<EventClass, u64>,
+    pub(super) gaps: HashMap<EventClass, u64>,
+    pub(super) malformed: u64,
+    /// Containers whose start was seen and whose entrypoint was not yet.
+    starting: HashSet<CgroupId>,
+    /// What the kernel is to be told of cgroups, once the ring is not borrowed.
+    pub(super) to_tell: Vec<Tell>,
+    /// Cgroups that are gone since this was looked at last.
+    pub(super) gone: Vec<(CgroupId, Option<Arc<Container>>)>,
+    /// Execs of which it could not be found out where they belong.
+    pub(super) unresolved: u64,
+    /// Mount namespaces in which containers have executed something: no runtime sets one up from in there.
+    inside: HashSet<u32>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Tell {
+    Ignore(CgroupId),
+    Watch { cgroup: CgroupId, owner: CgroupId },
+    Forget(CgroupId),
+}
+
+impl Tell {
+    pub(super) fn carry_out(self, loaded: &mut Loaded) -> Result<(), SensorError> {
+        match self {
+            Self::Ignore(cgroup) => loaded.ignore(cgroup),
+            Self::Watch { cgroup, owner } => loaded.watch(cgroup, owner),
+            Self::Forget(cgroup) => {
+                loaded.forget(cgroup);
+                Ok(())
+            }
+        }
+    }
+}
+
+const MAX_PROCESSES_FOLLOWED: usize = 65_536;
+/// So many mount namespaces are remembered. Past that they are forgotten and seen anew.
+const MAX_INSIDE: usize = 65_536;
+
+impl State {
+    pub(super) fn new(index: ContainerIndex, host: HostNamespaces, lifecycle: bool) -> Self {
+        Self {
+            index,
+            processes: ProcessTable::new(MAX_PROCESSES_FOLLOWED),
+            sequences: Sequences::default(),
+            host,
+            clock: read_clocks(),
+            lifecycle,
+            delivered: HashMap::new(),
+            gaps: HashMap::new(),
+            malformed: 0,
+            starting: HashSet::new(),
+            to_tell: Vec::new(),
+            gone: Vec::new(),
+            unresolved: 0,
+            inside: HashSet::new(),
+        }
+    }
+
+    /// Looks at all cgroups again, since the making and removing of some was not heard of. Gives the containers
+    /// that are gone.
+    pub(super) fn resync(&mut self) -> Vec<Arc<Container>> {
+        let stopped = self.index.resync();
+        for container in &stopped {
+            self.cgroup_gone(container.cgroup, Some(container));
+        }
+        stopped
+    }
+
+    fn cgroup_gone(&mut self, cgroup: CgroupId, container: Option<&Arc<Container>>) {
+        self.starting.remove(&cgroup);
+        self.gone.push((cgroup, container.cloned()));
+        // We may have told of it after the kernel had removed it.
+        self.to_tell.push(Tell::Forget(cgroup));
+    }
+
+    /// Takes one record in; true when records before it are missing.
+    pub(super) fn take_in(&mut self, bytes: &[u8], each: &mut dyn FnMut(SensorItem)) -> bool {
+        let record = match Record::decode(bytes) {
+            Ok(record) => record,
+            Err(error) => {
+                self.malformed += 1;
+                tracing::debug!(%error, "a record from the kernel cannot be decoded");
+                return false;
+            }
+        };
+        let class = class_of(&record.body);
+        *self.delivered.entry(class).or_default() += 1;
+        let gap = self.sequences.gap_before(&record);
+        if gap > 0 {
+            *self.gaps.entry(class).or_default() += gap;
+        }
+        match &record.body {
+            Body::Exec(exec) => self.exec(&record.header, exec, each),
+            Body::Fork(fork) => {
+                self.processes.fork(fork);
+                if self.lifecycle
+                    && let Some(process) = self.processes.process(Pid(fork.pid))
+                {
+                    self.lifecycle_event(&record.header, process, Activity::Fork, each);
+                }
+            }
+            Body::Exit(exit) => self.exit(&record.header, exit, each),
+            Body::CgroupMade { path } => self.index.cgroup_made(CgroupId(record.header.cgroup), path),
+            Body::CgroupRemoved { .. } => {
+                let cgroup = CgroupId(record.header.cgroup);
+                let container = self.index.cgroup_removed(cgroup);
+                self.cgroup_gone(cgroup, container.as_ref());
+                if let Some(container) = container {
+                    each(SensorItem::ContainerStopped(container));
+                }
+            }
+        }
+        gap > 0
+    }
+
+    fn exec(&mut self, header: &Header, exec: &ExecRecord<'_>, each: &mut dyn FnMut(SensorItem)) {
+        if is_runtime_setup(exec) && !self.inside.contains(&exec.mount_namespace) {
+            return;
+        }
+        let Some(container) = self.container_of(header, exec, each) else {
+            return;
+        };
+        if exec.mount_namespace != self.host.mount {
+            if self.inside.len() >= MAX_INSIDE {
+                self.inside.clear();
+            }
+            self.inside.insert(exec.mount_namespace);
+        }
+        let process = self.processes.exec(header, exec, &self.clock);
+        let startup = self.starting.remove(&container.cgroup);
+        let activity = Activity::Exec(Exec {
+            path: process.exe.clone(),
+            file: FileId {
+                device: exec.device,
+                inode: exec.inode,
+            },
+            size: exec.size,
+            origin: origin_of(exec),
+            deleted: exec.has(crate::wire::flags::DELETED) && !exec.has(crate::wire::flags::MEMFD),
+            sha256: None,
+            startup,
+        });
+        each(SensorItem::Event(self.event(
+            header,
+            Some(container),
+            process,
+            activity,
+        )));
+    }
+
+    /// The container of an exec, found out about now where it has to be.
+    fn container_of(
+        &mut self,
+        header: &Header,
+        exec: &ExecRecord<'_>,
+        each: &mut dyn FnMut(SensorItem),
+    ) -> Option<Arc<Container>> {
+        let cgroup = CgroupId(header.cgroup);
+        match self.index.lookup(cgroup) {
+            Lookup::Container(container) => return Some(Arc::clone(container)),
+            Lookup::Host => {
+                self.host_exec(cgroup, exec);
+                return None;
+            }
+            Lookup::Unresolved => {}
+        }
+        let hint = ExecHint {
+            pid: Pid(exec.pid),
+            own_pid_namespace: exec.pid_namespace != self.host.pid,
+            own_mount_namespace: exec.mount_namespace != self.host.mount,
+        };
+        let (container, new) = match self.index.resolve(cgroup, hint) {
+            Resolution::Started(container) => (container, true),
+            Resolution::Known(container) => (container, false),
+            Resolution::Host => {
+                self.host_exec(cgroup, exec);
+                return None;
+            }
+            Resolution::Undecided => {
+                self.unresolved += 1;
+                // A runtime at work looks like the host; this is somebody's program that nobody will judge.
+                if hint.own_pid_namespace && hint.own_mount_namespace {
+                    each(SensorItem::Lost(Loss {
+                        cgroup,
+                        container: None,
+                        class: EventClass::Exec,
+                        count: 1,
+                    }));
+                }
+                return None;
+            }
+        };
+        self.to_tell.push(Tell::Watch {
+            cgroup,
+            owner: container.cgroup,
+        });
+        if new {
+            self.starting.insert(container.cgroup);
+            each(SensorItem::ContainerStarted(Arc::clone(&container)));
+        }
+        Some(container)
+    }
+
+    /// Nobody wants to hear of the host's cgroups. One that holds processes with namespaces of their own is left
+    /// alone: they may turn out to be somebody's container.
+    fn host_exec(&mut self, cgroup: CgroupId, exec: &ExecRecord<'_>) {
+        if exec.mount_namespace == self.host.mount && exec.pid_namespace == self.host.pid {
+            self.to_tell.push(Tell::Ignore(cgroup));
+        }
+    }
+
+    fn exit(&mut self, header: &Header, exit: &ExitRecord, each: &mut dyn FnMut(SensorItem)) {
+        let process = self.processes.exit(exit);
+        if let Some(process) = process.filter(|_| self.lifecycle) {
+            let activity = Activity::Exit(Exit {
+                code: (exit.status >> 8 & 0xff) as u8,
+                signal: (exit.status & 0x7f) as u8,
+            });
+            self.lifecycle_event(header, process, activity, each);
+        }
+    }
+
+    fn lifecycle_event(
+        &self,
+        header: &Header,
+        process: Arc<Process>,
+        activity: Activity,
+        each: &mut dyn FnMut(SensorItem),
+    ) {
+        if let Lookup::Container(container) = self.index.lookup(CgroupId(header.cgroup)) {
+            each(SensorItem::Event(self.event(
+                header,
+                Some(Arc::clone(container)),
+                process,
+                activity,
+            )));
+        }
+    }
+
+    fn event(
+        &self,
+        header: &Header,
+        container: Option<Arc<Container>>,
+        process: Arc<Process>,
+        activity: Activity,
+    ) -> Event {
+        Event {
+            time: self.clock.wall_time(header.time),
+            boot_time: BootTime::from_nanos(header.time),
+            outcome: Outcome::Done,
+            trust: Trust::Kernel,
+            call: None,
+            container,
+            process,
+            activity,
+        }
+    }
+}
