@@ -335,6 +335,48 @@ fn a_move_within_the_container_hides_nothing() {
     }
 }
 
+/// A privileged container can move a process to a cgroup of the host, which nobody watches.
+#[test]
+fn a_process_moved_out_of_its_container_stays_the_containers() {
+    let mut watch = Watch::start();
+    let container = Container::builder().run().unwrap();
+    watch.exec(&container, "the entrypoint", |_, _| true);
+    let runs = 600;
+    let count = runs.to_string();
+    let spawner = container
+        .exec(["/bin/workload", "spawn", "/bin/workload", &count, "print", "out"])
+        .unwrap();
+    let printed = |watch: &Watch| {
+        let is_print = |event: &Event| args(event) == ["/bin/workload", "print", "out"];
+        watch
+            .execs(&container)
+            .filter(|(event, _)| is_print(event))
+            .count()
+    };
+    watch.poll_until("the first runs", |watch| printed(watch) > 20);
+    let pid = spawner.pid().unwrap().to_string();
+    for cgroup in container.cgroups() {
+        std::fs::write(cgroup.hierarchy.mount.join("cgroup.procs"), &pid).unwrap();
+    }
+    assert!(printed(&watch) < runs, "the move came before the end");
+    assert!(spawner.wait(Duration::from_mins(2)).unwrap().status.success());
+    watch.poll_until("every run", |watch| printed(watch) >= runs);
+}
+
+/// Without a look at the container's own root, a volume that one has changed the root to would be it.
+#[test]
+fn a_chroot_changes_neither_path_nor_origin() {
+    let mut watch = Watch::start();
+    let container = Container::builder().overlay().run().unwrap();
+    run(&container, &["/bin/workload", "copy", "/bin/tiny", "/tmp/tiny"]);
+    run(&container, &["/bin/busybox", "chroot", "/tmp", "/tiny", "jailed"]);
+    let (_, exec) = watch.exec(&container, "the program in the chroot", |event, _| {
+        args(event) == ["/tiny", "jailed"]
+    });
+    assert_eq!(exec.path, RawString::from("/tmp/tiny"));
+    assert_eq!(exec.origin, Some(Origin::Dropped));
+}
+
 #[test]
 fn names_and_files_are_told_apart() {
     let mut watch = Watch::start();
