@@ -48,9 +48,38 @@ impl<S: AlertSink + ?Sized> AlertSink for Box<S> {
 }
 
 /// Whoever carries responses out.
+///
+/// A kill has two steps, so that whoever sees events is not held up by a container that cannot die: the first
+/// signals are sent at once, and the dying is seen through elsewhere.
 pub trait Responder {
-    /// Kills the container whole: when this returns [`KillOutcome::Killed`], no process of it is left.
-    fn kill(&mut self, container: &Container) -> KillOutcome;
+    /// Begins to kill the container whole: sends the first signals and returns, without waiting for anybody to
+    /// die. What has [`begun`](Kill::Begun) has to be seen through, or parts of the container may live on.
+    fn kill(&mut self, container: &Container) -> Kill;
+}
+
+/// A kill that was asked for.
+#[derive(Debug)]
+pub enum Kill {
+    /// There is nothing more to do.
+    Over(KillOutcome),
+    /// The first signals are sent.
+    Begun(Box<dyn KillUnderWay>),
+}
+
+/// A container that is dying.
+pub trait KillUnderWay: fmt::Debug + Send {
+    /// Looks at what is left of the container and signals it again where it is time to. It never waits, and is
+    /// over at the latest at the first step after the responder's deadline.
+    fn step(&mut self) -> KillStep;
+}
+
+/// What one step of a kill came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KillStep {
+    /// That was the last one.
+    Over(KillOutcome),
+    /// The next step is due after so long.
+    Again(Duration),
 }
 
 /// What came of a kill.

@@ -5,14 +5,16 @@ mod support;
 use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use runtime_core::ports::KillOutcome;
+use runtime_core::ports::{Kill, KillOutcome, KillStep};
 use runtime_core::{CgroupId, Container, ContainerId, Responder};
 use runtime_ebpf::container::ContainerIndex;
 use runtime_ebpf::respond::{ContainerKiller, KillerOptions};
 
+use support::ice::Ice;
 use support::{TestCgroup, TestProcess, eventually, index, index_v2, is_alive, mount_of};
+use tempfile::TempDir;
 
 const IDLE: &str = "sleep 300 & sleep 300 & echo ready; wait";
 
@@ -23,6 +25,10 @@ fn killer(index: &ContainerIndex) -> ContainerKiller {
         ..KillerOptions::default()
     };
     ContainerKiller::new(index.tree(), options).unwrap()
+}
+
+fn index_of_v2() -> (ContainerIndex, TempDir) {
+    index_v2().expect("this test needs a cgroup v2 tree, as every kernel it runs on has one mounted")
 }
 
 #[track_caller]
@@ -44,7 +50,7 @@ fn dies_whole(index: &ContainerIndex) {
     assert_eq!(container.pids().len(), 6);
 
     let mut killer = killer(index);
-    let outcome = killer.kill(&container.container(index));
+    let outcome = killer.kill_and_wait(&container.container(index));
     assert_eq!(container.pids(), Vec::<u32>::new(), "{outcome:?}");
     let processes = assert_killed(&outcome);
     assert!(
@@ -62,21 +68,19 @@ fn a_container_with_the_hosts_pids_dies_whole_and_its_neighbour_lives() {
 
 #[test]
 fn the_same_in_the_v2_tree() {
-    let Some((index, _proc)) = index_v2() else {
-        panic!("this test needs a cgroup v2 tree, as every kernel it runs on has one mounted");
-    };
-    dies_whole(&index);
+    dies_whole(&index_of_v2().0);
 }
 
 fn bomb_is_caught(index: &ContainerIndex) {
     let container = TestCgroup::new("bomb");
     container.limit_processes(400);
+    // Each shell starts two more and ends: at the limit some fail, and the others go on.
     let _bomb = container.start(
-        "trap '' HUP TERM; f() { while :; do (f) & :; done; }; echo ready; f",
+        "export BOMB='sh -c \"$BOMB\" & sh -c \"$BOMB\" &'; sh -c \"$BOMB\"; echo ready; exec sleep 300",
         &[],
     );
     eventually("the bomb goes off", || container.pids().len() > 50);
-    let outcome = killer(index).kill(&container.container(index));
+    let outcome = killer(index).kill_and_wait(&container.container(index));
     assert_killed(&outcome);
     assert_eq!(container.pids(), Vec::<u32>::new());
 }
@@ -88,10 +92,7 @@ fn a_fork_bomb_is_caught() {
 
 #[test]
 fn a_fork_bomb_in_the_v2_tree_is_caught() {
-    let Some((index, _proc)) = index_v2() else {
-        panic!("this test needs a cgroup v2 tree, as every kernel it runs on has one mounted");
-    };
-    bomb_is_caught(&index);
+    bomb_is_caught(&index_of_v2().0);
 }
 
 #[test]
@@ -121,7 +122,7 @@ fn with_a_shared_pid_namespace_the_sandbox_lives() {
     let before = sandbox.pids();
     assert!(container.pids().len() >= 2);
 
-    assert_killed(&killer(&index).kill(&container.container(&index)));
+    assert_killed(&killer(&index).kill_and_wait(&container.container(&index)));
     assert_eq!(container.pids(), Vec::<u32>::new());
     assert_eq!(sandbox.pids(), before);
     assert!(is_alive(first));
@@ -140,7 +141,7 @@ fn a_paused_container_dies() {
     eventually("it freezes", || {
         fs::read_to_string(&state).unwrap().starts_with("FROZEN")
     });
-    assert_killed(&killer(&index).kill(&container.container(&index)));
+    assert_killed(&killer(&index).kill_and_wait(&container.container(&index)));
     assert_eq!(container.pids(), Vec::<u32>::new());
     assert!(fs::read_to_string(&state).unwrap().starts_with("THAWED"));
 }
@@ -150,37 +151,94 @@ fn a_paused_container_dies_in_v2() {
     let container = TestCgroup::new("paused");
     let _main = container.start(IDLE, &[]);
     fs::write(container.dir("").join("cgroup.freeze"), "1").unwrap();
-    assert_killed(&killer(&index).kill(&container.container(&index)));
+    assert_killed(&killer(&index).kill_and_wait(&container.container(&index)));
     assert_eq!(container.pids(), Vec::<u32>::new());
 }
 
-#[test]
-fn what_cannot_die_is_reported() {
-    let Some(_) = mount_of("freezer") else {
-        return; // Only the v1 freezer keeps a killed process.
-    };
-    let index = index();
-    let outer = TestCgroup::new("outer");
-    let container = outer.below("frozen");
-    let main = container.start("echo ready; exec sleep 300", &[]);
-    let state = outer.dir("freezer").join("freezer.state");
-    fs::write(&state, "FROZEN").unwrap();
-    eventually("it freezes", || {
-        fs::read_to_string(&state).unwrap().starts_with("FROZEN")
-    });
+/// A killer that gives up after so long.
+fn patient_for(index: &ContainerIndex, deadline: Duration) -> ContainerKiller {
     let options = KillerOptions {
-        deadline: Duration::from_millis(300),
+        deadline,
         ..KillerOptions::default()
     };
-    let mut killer = ContainerKiller::new(index.tree(), options).unwrap();
-    let outcome = killer.kill(&container.container(&index));
-    fs::write(&state, "THAWED").unwrap();
+    ContainerKiller::new(index.tree(), options).unwrap()
+}
+
+fn cannot_die(index: &ContainerIndex) {
+    let container = TestCgroup::new("undying");
+    let main = container.start("echo ready; exec sleep 300", &[]);
+    let ice = Ice::around(&container);
+    let outcome = patient_for(index, Duration::from_millis(300)).kill_and_wait(&container.container(index));
+    assert!(is_alive(main.pid()), "it really could not die");
+    drop(ice);
     match outcome {
         KillOutcome::Failed(reason) => {
             assert!(reason.contains(&format!(" {}", main.pid())), "{reason}");
         }
         other => panic!("{other:?}"),
     }
+    eventually("the signal takes effect at last", || !is_alive(main.pid()));
+}
+
+#[test]
+fn what_cannot_die_is_reported() {
+    cannot_die(&index());
+}
+
+#[test]
+fn what_cannot_die_is_reported_in_the_v2_tree() {
+    cannot_die(&index_of_v2().0);
+}
+
+fn nobody_waits(index: &ContainerIndex) {
+    let container = TestCgroup::new("waiting");
+    let neighbour = TestCgroup::new("meanwhile");
+    let main = container.start("echo ready; exec sleep 300", &[]);
+    let _other = neighbour.start(IDLE, &[]);
+    let ice = Ice::around(&container);
+    let mut killer = patient_for(index, Duration::from_mins(1));
+
+    let begin = Instant::now();
+    let Kill::Begun(mut first) = killer.kill(&container.container(index)) else {
+        panic!("a container that cannot die is not over at once");
+    };
+    let Kill::Begun(mut second) = killer.kill(&neighbour.container(index)) else {
+        panic!("it had processes");
+    };
+    // One thread sees both through, and the one that cannot die keeps the other waiting at no step.
+    let ended = loop {
+        assert!(matches!(first.step(), KillStep::Again(_)));
+        match second.step() {
+            KillStep::Over(outcome) => break outcome,
+            KillStep::Again(pause) => std::thread::sleep(pause),
+        }
+    };
+    assert!(
+        begin.elapsed() < Duration::from_secs(20),
+        "nobody waited for a deadline"
+    );
+    assert_killed(&ended);
+    assert_eq!(neighbour.pids(), Vec::<u32>::new());
+    assert!(is_alive(main.pid()), "it really could not die");
+
+    drop(ice);
+    let mut last = first.step();
+    eventually("it dies", || {
+        last = first.step();
+        matches!(last, KillStep::Over(_))
+    });
+    assert!(matches!(last, KillStep::Over(KillOutcome::Killed(_))), "{last:?}");
+    assert_eq!(container.pids(), Vec::<u32>::new());
+}
+
+#[test]
+fn nobody_waits_for_what_cannot_die() {
+    nobody_waits(&index());
+}
+
+#[test]
+fn nobody_waits_for_what_cannot_die_in_the_v2_tree() {
+    nobody_waits(&index_of_v2().0);
 }
 
 #[test]
@@ -194,13 +252,13 @@ fn protected_containers_live() {
         ..KillerOptions::default()
     };
     let mut killer = ContainerKiller::new(index.tree(), options).unwrap();
-    assert!(matches!(killer.kill(&target), KillOutcome::Protected(_)));
+    assert!(matches!(killer.kill_and_wait(&target), KillOutcome::Protected(_)));
     assert_eq!(container.pids().len(), 3);
 
     // Said later, it holds as well.
     let mut killer = self::killer(&index);
     killer.protect(target.id.clone());
-    assert!(matches!(killer.kill(&target), KillOutcome::Protected(_)));
+    assert!(matches!(killer.kill_and_wait(&target), KillOutcome::Protected(_)));
     assert_eq!(container.pids().len(), 3);
 }
 
@@ -224,7 +282,7 @@ fn what_holds_this_process_or_the_first_one_is_never_killed() {
         let mut dir = Some(index.hierarchy().mount_point().join(&path[1..]));
         while let Some(each) = dir.filter(|each| each.starts_with(index.hierarchy().mount_point())) {
             let id = CgroupId(fs::metadata(&each).unwrap().ino());
-            let outcome = killer.kill(&Container::unknown(ContainerId::new("own"), id));
+            let outcome = killer.kill_and_wait(&Container::unknown(ContainerId::new("own"), id));
             assert!(
                 matches!(outcome, KillOutcome::Protected(_)),
                 "{}: {outcome:?}",
@@ -250,7 +308,7 @@ fn a_path_that_was_used_again_leads_to_nobody() {
     let main = new.start(IDLE, &[]);
 
     assert_eq!(
-        assert_killed(&killer(&index).kill(&target)),
+        assert_killed(&killer(&index).kill_and_wait(&target)),
         Some(0),
         "the old container is gone"
     );
@@ -269,7 +327,7 @@ fn the_first_signal_comes_before_the_end() {
         let target = container.container(&index);
         index.cgroup_made(target.cgroup, container.path().as_bytes());
         let _main: TestProcess = container.start("sleep 300 & echo ready; wait", &[]);
-        match killer.kill(&target) {
+        match killer.kill_and_wait(&target) {
             KillOutcome::Killed(report) => {
                 whole.push(report.took);
                 times.push(report.signalled.expect("it had processes"));

@@ -12,10 +12,12 @@ use tracing::{error, info, warn};
 use crate::counters::Counters;
 use crate::delivery::{self, QUEUE};
 use crate::error::{Error, chain};
-use crate::guard::{Clock, Guard, Judge, Surroundings};
+use crate::guard::{Guard, Judge, Surroundings};
+use crate::kills;
 use crate::memory;
 use crate::policies::{Compiler, Loaded, Policies};
 use crate::report::Reporter;
+use crate::teller::{Clock, Teller};
 
 /// How long the sensor's thread waits for events; it looks for new policies, and for the end, in between.
 const POLL: Duration = Duration::from_millis(100);
@@ -25,6 +27,8 @@ const TICK: Duration = Duration::from_millis(100);
 const RELOAD: Duration = Duration::from_millis(500);
 /// How often it reports losses.
 const REPORT: Duration = Duration::from_secs(1);
+/// How long kills that are under way may take at the end: longer than their own deadline, at which they end.
+const KILLS: Duration = Duration::from_secs(3);
 /// How long alerts may take to get out at the end.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// After so many errors in a row the sensor is given up: a daemon that sees nothing must not look alive.
@@ -69,10 +73,13 @@ where
     let (outbox, queue) = delivery::queue(QUEUE, &counters);
     let (loss_sender, losses) = sync_channel(LOSSES);
     let (judge_sender, judges) = channel();
+    let (begun_sender, begun) = channel();
+    let (ended_sender, ended) = channel();
+    let teller = Arc::new(Teller::new(node, clock, outbox, Arc::clone(&counters)));
     let around = Surroundings {
-        node,
-        clock,
-        outbox,
+        teller: Arc::clone(&teller),
+        begun: begun_sender,
+        ended,
         losses: loss_sender,
         counters: Arc::clone(&counters),
     };
@@ -80,6 +87,14 @@ where
     let delivering = {
         let counters = Arc::clone(&counters);
         spawn("alerts", move || delivery::deliver(&queue, &mut sink, &counters))?
+    };
+    let killing = {
+        let teller = Arc::clone(&teller);
+        spawn("kills", move || {
+            // What is left of a container is killed as soon as what was first: not when a busy machine has time.
+            let _ = set_priority(true);
+            kills::see_through(&begun, &ended_sender, &teller);
+        })?
     };
     let watching = {
         let stop = Arc::clone(stop);
@@ -90,9 +105,23 @@ where
         })?
     };
 
-    supervise(&mut policies, &judge_sender, &losses, &counters, stop, &watching);
+    let goes_on = || !stop.load(Ordering::Relaxed) && !watching.is_finished() && !killing.is_finished();
+    supervise(&mut policies, &judge_sender, &losses, &counters, goes_on);
+    // Where one of the threads has ended on its own, the others have not been told.
+    stop.store(true, Ordering::Relaxed);
     let watched = watching.join().unwrap_or(Err(Error::Panicked { name: "sensor" }));
-    let delivered = say_farewell(delivering, &counters);
+    let killed = join_within(KILLS, killing, "kills").unwrap_or_else(|| {
+        warn!("kills left unfinished at the end");
+        Ok(())
+    });
+    teller.finish();
+    let delivered = join_within(FAREWELL, delivering, "alerts").unwrap_or_else(|| {
+        warn!(
+            count = counters.undelivered(),
+            "alerts left undelivered at the end"
+        );
+        Ok(())
+    });
     info!(
         events = counters.events.sum(),
         events_lost = counters.events_lost.sum(),
@@ -103,7 +132,7 @@ where
         alerts_lost = counters.alerts_lost.sum(),
         "stopped"
     );
-    watched.and(delivered)
+    watched.and(killed).and(delivered)
 }
 
 /// Logs what a load refused.
@@ -140,9 +169,9 @@ fn watch<E: EventSource, J: Judge, R: Responder>(
 ) -> Result<(), Error> {
     hurry(true);
     let mut failed: u32 = 0;
-    let result = loop {
+    loop {
         if stop.load(Ordering::Relaxed) {
-            break Ok(());
+            return Ok(());
         }
         if let Some(judge) = judges.try_iter().last() {
             guard.replace_judge(judge);
@@ -153,7 +182,7 @@ fn watch<E: EventSource, J: Judge, R: Responder>(
                 failed += 1;
                 counters.sensor_errors.add(1);
                 if failed >= MAX_SENSOR_ERRORS {
-                    break Err(Error::SensorFailed {
+                    return Err(Error::SensorFailed {
                         attempts: failed,
                         source,
                     });
@@ -162,32 +191,33 @@ fn watch<E: EventSource, J: Judge, R: Responder>(
             }
         }
         guard.tick();
-    };
-    guard.finish();
-    result
+    }
+}
+
+fn set_priority(high: bool) -> rustix::io::Result<()> {
+    // On Linux it is the calling thread that this is about, not the process (setpriority(2)).
+    rustix::process::setpriority_process(None, if high { -20 } else { 0 })
 }
 
 /// Puts this thread before all others of normal priority, or back: on a busy machine neither a kill nor the start
 /// of a daemon that was killed must wait its turn.
 pub(crate) fn hurry(on: bool) {
-    // On Linux it is the calling thread that this is about, not the process (setpriority(2)).
-    if let Err(error) = rustix::process::setpriority_process(None, if on { -20 } else { 0 }) {
+    if let Err(error) = set_priority(on) {
         info!(%error, "the sensor's thread keeps its normal priority (CAP_SYS_NICE), so kills may be late on a busy machine");
     }
 }
 
-/// The main thread's part, until the end is asked for or the sensor's thread has ended on its own.
-fn supervise<S: PolicySource, C: Compiler, T>(
+/// The main thread's part, until the end is asked for or a thread has ended on its own.
+fn supervise<S: PolicySource, C: Compiler>(
     policies: &mut Policies<S, C>,
     judges: &Sender<C::Judge>,
     losses: &Receiver<Loss>,
     counters: &Counters,
-    stop: &AtomicBool,
-    watching: &JoinHandle<T>,
+    goes_on: impl Fn() -> bool,
 ) {
     let mut reporter = Reporter::default();
     let (mut last_reload, mut last_report) = (Instant::now(), Instant::now());
-    while !stop.load(Ordering::Relaxed) && !watching.is_finished() {
+    while goes_on() {
         thread::sleep(TICK);
         if last_reload.elapsed() >= RELOAD {
             last_reload = Instant::now();
@@ -227,20 +257,17 @@ fn reload<S: PolicySource, C: Compiler>(policies: &mut Policies<S, C>, judges: &
     }
 }
 
-/// Waits for the last alerts, but not for ever: whoever reads them may have stopped.
-fn say_farewell(delivering: JoinHandle<()>, counters: &Counters) -> Result<(), Error> {
-    let end = Instant::now() + FAREWELL;
-    while !delivering.is_finished() {
+/// Waits for a thread, but not for ever: a reader may have stopped, a kernel may not answer. `None` when it is not
+/// over by then.
+fn join_within(limit: Duration, thread: JoinHandle<()>, name: &'static str) -> Option<Result<(), Error>> {
+    let end = Instant::now() + limit;
+    while !thread.is_finished() {
         if Instant::now() >= end {
-            warn!(
-                count = counters.undelivered(),
-                "alerts left undelivered at the end"
-            );
-            return Ok(());
+            return None;
         }
         thread::sleep(Duration::from_millis(5));
     }
-    delivering.join().map_err(|_| Error::Panicked { name: "alerts" })
+    Some(thread.join().map_err(|_| Error::Panicked { name }))
 }
 
 #[cfg(test)]

@@ -1,17 +1,22 @@
 //! The hot path: one item of the sensor after the other, judged and answered.
 
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::{Receiver, Sender, SyncSender};
 use std::time::Duration;
 
-use runtime_core::folding::{Folder, SeriesKey};
-use runtime_core::ports::KillOutcome;
+use runtime_core::ports::{Kill, KillOutcome, KillUnderWay};
 use runtime_core::{
-    Action, Alert, BootTime, ContainerId, Event, Finding, Loss, Responder, Response, SensorItem, Verdict,
+    Action, BootTime, CgroupId, ContainerId, Event, Loss, Responder, Response, SensorItem, Verdict,
 };
 
 use crate::counters::Counters;
-use crate::delivery::Outbox;
+use crate::kills::{Begun, Ended, being_killed, killed_before, taken};
+use crate::teller::{Taken, Teller};
+
+/// How long it is remembered that a container was killed. What it did before may come out of the sensor
+/// later, but not by so much.
+const MEMORY: Duration = Duration::from_mins(1);
 
 /// Whoever says what an event means; one whole set of rules and policies.
 pub(crate) trait Judge: Send {
@@ -22,29 +27,34 @@ pub(crate) trait Judge: Send {
     fn forget(&mut self, container: &ContainerId);
 }
 
-/// Reads the kernel's boot-time clock.
-pub(crate) type Clock = Box<dyn Fn() -> BootTime + Send>;
-
 /// What the guard needs beside judge and responder.
 pub(crate) struct Surroundings {
-    /// The node's name for alerts.
-    pub(crate) node: String,
-    /// The clock.
-    pub(crate) clock: Clock,
-    /// Where alerts go.
-    pub(crate) outbox: Outbox,
+    /// Whoever tells of what was found.
+    pub(crate) teller: Arc<Teller>,
+    /// Where kills are seen through.
+    pub(crate) begun: Sender<Begun>,
+    /// How they ended.
+    pub(crate) ended: Receiver<Ended>,
     /// Where losses are told of.
     pub(crate) losses: SyncSender<Loss>,
     /// What is counted.
     pub(crate) counters: Arc<Counters>,
 }
 
-/// Judges events, kills, and hands alerts on.
+/// Judges events, begins kills, and hands both on to be told of.
 pub(crate) struct Guard<J, R> {
     judge: J,
     responder: R,
-    folder: Folder,
+    /// Containers that are being killed or were a moment ago.
+    kills: HashMap<CgroupId, Fate>,
     around: Surroundings,
+}
+
+/// What became of a container.
+#[derive(Debug, Clone, Copy)]
+enum Fate {
+    Dying,
+    Gone(BootTime),
 }
 
 impl<J: Judge, R: Responder> Guard<J, R> {
@@ -52,7 +62,7 @@ impl<J: Judge, R: Responder> Guard<J, R> {
         Self {
             judge,
             responder,
-            folder: Folder::default(),
+            kills: HashMap::new(),
             around,
         }
     }
@@ -65,7 +75,7 @@ impl<J: Judge, R: Responder> Guard<J, R> {
     /// Takes one item.
     pub(crate) fn handle(&mut self, item: SensorItem) {
         match item {
-            SensorItem::Event(event) => self.event(&event),
+            SensorItem::Event(event) => self.event(event),
             SensorItem::Lost(loss) => {
                 self.around.counters.events_lost.add(loss.count);
                 if self.around.losses.try_send(loss).is_err() {
@@ -79,93 +89,106 @@ impl<J: Judge, R: Responder> Guard<J, R> {
 
     /// Sends on what has become due by the passing of time.
     pub(crate) fn tick(&mut self) {
-        let now = (self.around.clock)();
-        for alert in self.folder.due(now) {
-            self.around.outbox.push(alert);
-        }
+        self.around.teller.tick();
     }
 
-    /// Sends on all that is left to say.
-    pub(crate) fn finish(mut self) {
-        for alert in self.folder.finish() {
-            self.around.outbox.push(alert);
-        }
-    }
-
-    fn event(&mut self, event: &Event) {
+    fn event(&mut self, event: Event) {
         self.around.counters.events.add(1);
-        let Some(verdict) = self.judge.judge(event) else {
+        let Some(verdict) = self.judge.judge(&event) else {
             return;
         };
         // First the response, then the words.
         let taken = match verdict.response() {
             Response::Alert => None,
-            Response::Deny | Response::Kill => Some(self.kill(event)),
+            Response::Deny | Response::Kill => match self.kill(&event) {
+                Answer::Taken(taken) => Some(taken),
+                Answer::Begun(cgroup, kill) => {
+                    let begun = Begun {
+                        cgroup,
+                        kill,
+                        event: Box::new(event),
+                        verdict,
+                    };
+                    return self.hand_on(begun);
+                }
+            },
         };
-        let now = (self.around.clock)();
-        for finding in verdict.findings() {
-            self.around.counters.findings.add(1);
-            let (action, detail) = told(finding, taken.as_ref());
-            let key = SeriesKey::new(event, finding, action);
-            let alert = Alert::new(event, finding, &self.around.node, (action, detail));
-            if let Some(alert) = self.folder.offer(alert, key, now) {
-                self.around.outbox.push(alert);
-            }
-        }
+        self.around.teller.tell(&event, &verdict, taken.as_ref());
     }
 
-    fn kill(&mut self, event: &Event) -> (Action, String) {
+    /// Begins to kill the container of an event, unless that is being done or was.
+    fn kill(&mut self, event: &Event) -> Answer {
         let Some(container) = &event.container else {
             self.around.counters.kills_failed.add(1);
-            return (
-                Action::Failed,
-                "not killed: the process is in no container".into(),
-            );
+            let detail = "not killed: the process is in no container".into();
+            return Answer::Taken((Action::Failed, detail));
         };
+        self.learn_of_ends();
+        match self.kills.get(&container.cgroup) {
+            Some(Fate::Dying) => return Answer::Taken(being_killed()),
+            Some(Fate::Gone(at)) if event.boot_time <= *at => {
+                return Answer::Taken(killed_before(event, *at));
+            }
+            _ => {}
+        }
         match self.responder.kill(container) {
-            KillOutcome::Killed(report) => {
-                let since = (self.around.clock)()
-                    .as_nanos()
-                    .saturating_sub(event.boot_time.as_nanos());
-                self.around.counters.kills.add(1);
-                let gone = Duration::from_nanos(since);
-                // What passed between the first signal and now is the dying.
-                let dying = report
-                    .took
-                    .saturating_sub(report.signalled.unwrap_or(report.took));
-                let detail = format!(
-                    "container killed {} after the event, gone after {}",
-                    millis(gone.saturating_sub(dying)),
-                    millis(gone)
-                );
-                (Action::Killed, detail)
+            Kill::Begun(kill) => Answer::Begun(container.cgroup, kill),
+            Kill::Over(outcome) => {
+                let teller = &self.around.teller;
+                let now = teller.now();
+                if matches!(outcome, KillOutcome::Killed(_)) {
+                    self.kills.insert(container.cgroup, Fate::Gone(now));
+                }
+                Answer::Taken(taken(outcome, event, now, teller))
             }
-            KillOutcome::Protected(by) => {
+        }
+    }
+
+    /// Leaves a kill to the thread that sees it through and tells of it.
+    fn hand_on(&mut self, begun: Begun) {
+        let cgroup = begun.cgroup;
+        match self.around.begun.send(begun) {
+            Ok(()) => {
+                self.kills.insert(cgroup, Fate::Dying);
+            }
+            Err(unsent) => {
+                // The daemon is about to end: its main thread has seen that the other one did.
                 self.around.counters.kills_failed.add(1);
-                (
-                    Action::Failed,
-                    format!("not killed: the container is protected: {by}"),
-                )
+                let Begun { event, verdict, .. } = unsent.0;
+                let detail = "the kill failed: it was begun, and nobody sees it through".into();
+                self.around
+                    .teller
+                    .tell(&event, &verdict, Some(&(Action::Failed, detail)));
             }
-            KillOutcome::Failed(why) => {
-                self.around.counters.kills_failed.add(1);
-                (Action::Failed, format!("the kill failed: {why}"))
-            }
+        }
+    }
+
+    /// Takes note of how kills ended. One that failed is begun again at the next event that asks for it.
+    fn learn_of_ends(&mut self) {
+        let mut news = false;
+        for Ended { cgroup, gone } in self.around.ended.try_iter() {
+            news = true;
+            match gone {
+                Some(at) => self.kills.insert(cgroup, Fate::Gone(at)),
+                None => self.kills.remove(&cgroup),
+            };
+        }
+        if news {
+            let now = self.around.teller.now().as_nanos();
+            self.kills.retain(|_, fate| match fate {
+                Fate::Dying => true,
+                Fate::Gone(at) => now.saturating_sub(at.as_nanos()) < MEMORY.as_nanos() as u64,
+            });
         }
     }
 }
 
-/// What the alert of one finding tells of the one response to its event.
-fn told(finding: &Finding, taken: Option<&(Action, String)>) -> (Action, Option<String>) {
-    match (finding.response, taken) {
-        (Response::Alert, _) | (_, None) => (Action::Alerted, None),
-        (Response::Deny, Some((action, detail))) => (*action, Some(format!("denied by killing: {detail}"))),
-        (Response::Kill, Some((action, detail))) => (*action, Some(detail.clone())),
-    }
-}
-
-fn millis(duration: Duration) -> String {
-    format!("{:.3} ms", duration.as_secs_f64() * 1e3)
+/// What came of asking for a kill.
+enum Answer {
+    /// All that can be said of it.
+    Taken(Taken),
+    /// It goes on.
+    Begun(CgroupId, Box<dyn KillUnderWay>),
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! The daemon of Podwarden: watches the containers of one node, raises alerts and kills.
 //!
 //! ```text
-//! thread "sensor":  EventSource::poll ─► Judge ─► Responder::kill ─► Folder ─► bounded queue
+//! thread "sensor":  EventSource::poll ─► Judge ─► Responder::kill ─► Teller (folds) ─► bounded queue
+//! thread "kills":   what was begun, step by step to its end ─► Teller
 //! thread "alerts":  bounded queue ─► AlertSink (stdout)
 //! main thread:      signals, policy reload (new Judge ─► "sensor"), reports of loss (stderr)
 //! ```
 //!
-//! Nothing that may wait, be it a file, a pipe or a log, is on the sensor's thread.
+//! Nothing that may wait, be it a file, a pipe or a log, is on the sensor's thread, and neither is the dying of
+//! a container, which may take long or never come about.
 #![deny(unsafe_code)]
 
 mod counters;
@@ -14,11 +16,13 @@ mod daemon;
 mod delivery;
 mod error;
 mod guard;
+mod kills;
 mod memory;
 mod policies;
 mod report;
 mod settings;
 mod state_dir;
+mod teller;
 #[cfg(test)]
 mod testing;
 mod wiring;

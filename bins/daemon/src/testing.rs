@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use runtime_core::event::{Exec, Outcome, Trust};
-use runtime_core::ports::{KillOutcome, KillReport, PortError};
+use runtime_core::ports::{Kill, KillOutcome, KillReport, KillStep, KillUnderWay, PortError};
 use runtime_core::process::{
     Credentials, InvokedName, Namespaces, Parent, ParentExe, Process, ProcessIdentity,
 };
@@ -16,7 +16,9 @@ use runtime_core::{
 use crate::guard::Judge;
 
 pub(crate) fn mk_container(id: &str) -> Arc<Container> {
-    Arc::new(Container::unknown(ContainerId::new(id), CgroupId(9)))
+    // A cgroup of its own for each, as the kernel gives it.
+    let cgroup = id.bytes().fold(9, |sum, byte| sum * 31 + u64::from(byte));
+    Arc::new(Container::unknown(ContainerId::new(id), CgroupId(cgroup)))
 }
 
 /// The exec of `path` in the container `id`, one millisecond after the machine started.
@@ -120,6 +122,8 @@ impl Judge for ByPath {
 pub(crate) struct FakeKiller {
     pub(crate) killed: Arc<Mutex<Vec<String>>>,
     pub(crate) outcome: KillOutcome,
+    /// Where containers do not die at once.
+    pub(crate) dying: Option<FakeDying>,
 }
 
 impl FakeKiller {
@@ -132,14 +136,37 @@ impl FakeKiller {
         Self {
             killed: Arc::default(),
             outcome: KillOutcome::Killed(report),
+            dying: None,
         }
     }
 }
 
 impl Responder for FakeKiller {
-    fn kill(&mut self, container: &Container) -> KillOutcome {
+    fn kill(&mut self, container: &Container) -> Kill {
         self.killed.lock().unwrap().push(container.id.to_string());
-        self.outcome.clone()
+        match &self.dying {
+            Some(dying) => Kill::Begun(Box::new(dying.clone())),
+            None => Kill::Over(self.outcome.clone()),
+        }
+    }
+}
+
+/// Containers that die when the test says so.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FakeDying {
+    /// How each of them ends, as soon as that is known.
+    pub(crate) outcome: Arc<Mutex<Option<KillOutcome>>>,
+    /// How often it was looked at.
+    pub(crate) steps: Arc<Mutex<u32>>,
+}
+
+impl KillUnderWay for FakeDying {
+    fn step(&mut self) -> KillStep {
+        *self.steps.lock().unwrap() += 1;
+        match &*self.outcome.lock().unwrap() {
+            Some(outcome) => KillStep::Over(outcome.clone()),
+            None => KillStep::Again(Duration::from_millis(1)),
+        }
     }
 }
 

@@ -68,7 +68,7 @@ pub(crate) fn start(settings: Settings) -> Result<ExitCode, Error> {
         judge: loaded.judge,
         policies,
         node: node_name,
-        clock: Box::new(boot_time),
+        clock: Arc::new(boot_time),
         counters: Arc::new(Counters::default()),
     };
     daemon::run(parts, &stop)?;

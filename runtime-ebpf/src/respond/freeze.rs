@@ -5,17 +5,16 @@
 //! only when the cgroup is thawed: no instruction of the program runs before it.
 
 use std::os::fd::OwnedFd;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::container::{CgroupController, CgroupTree, ProcDir, last_component};
 
 use super::victims::{Victims, for_each_cgroup, read_control, write_control};
 
 /// Processes in uninterruptible sleep do not freeze: after so long, what runs on is signalled as it runs.
-const PATIENCE: Duration = Duration::from_millis(50);
+pub(super) const PATIENCE: Duration = Duration::from_millis(50);
 
-/// A frozen cgroup tree; dropping it thaws.
+/// A cgroup tree that freezes or is frozen; dropping it thaws.
 #[derive(Debug)]
 pub(super) struct Frozen {
     dir: OwnedFd,
@@ -23,8 +22,8 @@ pub(super) struct Frozen {
 }
 
 impl Frozen {
-    /// Freezes a container; `None` where that cannot be done without touching anybody else.
-    pub(super) fn new(
+    /// Begins to freeze a container; `None` where that cannot be done without touching anybody else.
+    pub(super) fn begin(
         tree: &CgroupTree,
         proc: &ProcDir,
         cgroup: &OwnedFd,
@@ -40,12 +39,7 @@ impl Frozen {
     fn unified(cgroup: &OwnedFd) -> Option<Self> {
         let dir = cgroup.try_clone().ok()?;
         write_control(&dir, "cgroup.freeze", "1").ok()?;
-        let frozen = Self { dir, unified: true };
-        wait_for(|| {
-            read_control(&frozen.dir, "cgroup.events")
-                .is_ok_and(|text| text.windows(8).any(|w| w == b"frozen 1"))
-        });
-        Some(frozen)
+        Some(Self { dir, unified: true })
     }
 
     fn v1(
@@ -69,13 +63,32 @@ impl Frozen {
             return None;
         }
         write_control(&dir, "freezer.state", "FROZEN").ok()?;
-        let frozen = Self { dir, unified: false };
-        wait_for(|| read_control(&frozen.dir, "freezer.state").is_ok_and(|text| text.starts_with(b"FROZEN")));
-        // Nothing moves now, so that the two lists can be compared. Dropping thaws those we have no business
-        // with.
-        let ours = victims.remaining(cgroup).ok()?;
-        let frozen_pids = victims.remaining(&frozen.dir).ok()?;
-        frozen_pids.iter().all(|pid| ours.contains(pid)).then_some(frozen)
+        Some(Self { dir, unified: false })
+    }
+
+    /// True when everything that can stands still.
+    pub(super) fn is_still(&self) -> bool {
+        if self.unified {
+            read_control(&self.dir, "cgroup.events")
+                .is_ok_and(|text| text.windows(8).any(|part| part == b"frozen 1"))
+        } else {
+            read_control(&self.dir, "freezer.state").is_ok_and(|text| text.starts_with(b"FROZEN"))
+        }
+    }
+
+    /// False when others than the container's processes were frozen with them: those we have no business with,
+    /// and the caller thaws them by dropping this.
+    ///
+    /// Nothing moves now, so that the two lists can be compared.
+    pub(super) fn holds_only(&self, cgroup: &OwnedFd, victims: &mut Victims) -> bool {
+        if self.unified {
+            return true;
+        }
+        let lists = victims.remaining(cgroup).and_then(|ours| {
+            let frozen = victims.remaining(&self.dir)?;
+            Ok((ours, frozen))
+        });
+        lists.is_ok_and(|(ours, frozen)| frozen.iter().all(|pid| ours.contains(pid)))
     }
 }
 
@@ -92,12 +105,5 @@ impl Drop for Frozen {
             let _ = write_control(dir, name, value);
             Ok(true)
         });
-    }
-}
-
-fn wait_for(done: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !done() && start.elapsed() < PATIENCE {
-        thread::sleep(Duration::from_micros(200));
     }
 }

@@ -1,28 +1,20 @@
 //! The responder that kills containers.
 
 use std::collections::HashSet;
-use std::fmt::Write;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use runtime_core::ports::{KillOutcome, KillReport};
+use runtime_core::ports::{Kill, KillOutcome, KillReport, KillStep};
 use runtime_core::{Container, ContainerId, Responder};
 
-use crate::container::{CgroupController, CgroupTree, ProcDir};
+use crate::container::{CgroupTree, ProcDir};
 
-use super::freeze::Frozen;
+use super::dying::{Dying, Rounds};
 use super::guard::Guard;
-use super::victims::{Victims, read_control, write_control};
-
-/// Rounds of signals before the container is held still for them.
-const FREE_ROUNDS: u32 = 3;
-/// The longest pause between two looks at a dying container.
-const LONGEST_PAUSE: Duration = Duration::from_millis(5);
-/// So many of the processes that are left are named.
-const NAMED: usize = 8;
+use super::victims::Victims;
 
 /// How a [`ContainerKiller`] works.
 #[derive(Debug, Clone)]
@@ -82,10 +74,11 @@ pub enum KillerError {
 #[derive(Debug)]
 pub struct ContainerKiller {
     tree: CgroupTree,
-    proc: ProcDir,
+    proc: Arc<ProcDir>,
     guards: [Guard; 2],
     protected: HashSet<ContainerId>,
     deadline: Duration,
+    own_pid: u32,
     victims: Victims,
 }
 
@@ -111,10 +104,11 @@ impl ContainerKiller {
         let guards = [guard(own_pid)?, guard(1)?];
         Ok(Self {
             tree,
-            proc,
+            proc: Arc::new(proc),
             guards,
             protected,
             deadline,
+            own_pid,
             victims: Victims::new(own_pid),
         })
     }
@@ -122,6 +116,22 @@ impl ContainerKiller {
     /// Never kills this container from now on.
     pub fn protect(&mut self, id: ContainerId) {
         self.protected.insert(id);
+    }
+
+    /// Kills the container and waits until nothing of it is left, or the deadline has passed.
+    ///
+    /// For whoever has nothing else to do meanwhile; [`Responder::kill`] does not wait.
+    pub fn kill_and_wait(&mut self, container: &Container) -> KillOutcome {
+        let mut under_way = match self.kill(container) {
+            Kill::Over(outcome) => return outcome,
+            Kill::Begun(under_way) => under_way,
+        };
+        loop {
+            match under_way.step() {
+                KillStep::Over(outcome) => return outcome,
+                KillStep::Again(pause) => thread::sleep(pause),
+            }
+        }
     }
 
     /// Says by what a container is protected, if it is.
@@ -143,112 +153,57 @@ impl ContainerKiller {
         None
     }
 
-    /// Kills what is left of the tree. Gives the number of processes where they were counted.
-    fn kill_rest(&mut self, cgroup: &OwnedFd, path: &[u8], start: Instant) -> Result<Option<u32>, String> {
-        let unified = self.tree.hierarchy().controller() == CgroupController::Unified;
-        // Kernel 5.14: the whole tree at once, forks under way included.
-        if unified && write_control(cgroup, "cgroup.kill", "1").is_ok() {
-            if self.wait(cgroup, start, self.deadline) {
-                return Ok(None);
-            }
-            return self.what_is_left(cgroup).map_or(Ok(None), Err);
-        }
-        let mut killed = HashSet::new();
-        for round in 0.. {
-            let frozen = (round >= FREE_ROUNDS)
-                .then(|| Frozen::new(&self.tree, &self.proc, cgroup, path, &mut self.victims))
-                .flatten();
-            if let Err(error) = self.victims.kill_listed(cgroup, &mut killed) {
-                return Err(format!("its processes cannot be listed: {error}"));
-            }
-            drop(frozen);
-            let patience = start.elapsed() + Duration::from_millis(2 << round.min(6));
-            if self.wait(cgroup, start, patience.min(self.deadline)) {
-                return Ok(u32::try_from(killed.len()).ok());
-            }
-            if start.elapsed() >= self.deadline {
-                break;
-            }
-        }
-        let killed = u32::try_from(killed.len()).ok();
-        self.what_is_left(cgroup).map_or(Ok(killed), Err)
-    }
-
-    /// Waits until no process is left, or until `deadline` after `start`.
-    fn wait(&mut self, cgroup: &OwnedFd, start: Instant, deadline: Duration) -> bool {
-        let mut pause = Duration::from_micros(50);
-        loop {
-            if self.is_empty(cgroup) {
-                return true;
-            }
-            let left = deadline.saturating_sub(start.elapsed());
-            if left.is_zero() {
-                return false;
-            }
-            thread::sleep(pause.min(left));
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
-    }
-
-    fn is_empty(&mut self, cgroup: &OwnedFd) -> bool {
-        match read_control(cgroup, "cgroup.events") {
-            Ok(events) => events.windows(11).any(|text| text == b"populated 0"),
-            // A v1 cgroup has no such file, one that was removed has no files.
-            Err(_) => self.victims.remaining(cgroup).is_ok_and(|left| left.is_empty()),
-        }
-    }
-
-    /// Names the processes that are left after the deadline; `None` when the last one has just gone.
-    fn what_is_left(&mut self, cgroup: &OwnedFd) -> Option<String> {
-        let left = match self.victims.remaining(cgroup) {
-            Ok(left) if left.is_empty() => return None,
-            Ok(left) => left,
-            Err(error) => return Some(format!("what is left cannot be listed: {error}")),
-        };
-        let mut text = format!(
-            "{} processes are left after {:?}: pids",
-            left.len(),
-            self.deadline
-        );
-        for pid in left.iter().take(NAMED) {
-            let _ = write!(text, " {pid}");
-        }
-        if left.len() > NAMED {
-            text.push_str(" …");
-        }
-        Some(text)
-    }
-}
-
-impl Responder for ContainerKiller {
-    fn kill(&mut self, container: &Container) -> KillOutcome {
-        let start = Instant::now();
-        if let Some(reason) = self.protection(container) {
-            return KillOutcome::Protected(reason);
-        }
+    /// Sends the first signals.
+    fn begin(&mut self, container: &Container, start: Instant) -> Result<Dying, KillOutcome> {
         let (cgroup, path) = match self.tree.open_with_path(container.cgroup) {
             Ok(found) => found,
             // The kernel removes a cgroup only when nothing is in it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return KillOutcome::Killed(KillReport {
+                return Err(KillOutcome::Killed(KillReport {
                     processes: Some(0),
                     signalled: None,
                     took: start.elapsed(),
-                });
+                }));
             }
-            Err(error) => return KillOutcome::Failed(format!("its cgroup cannot be opened: {error}")),
+            Err(error) => {
+                return Err(KillOutcome::Failed(format!(
+                    "its cgroup cannot be opened: {error}"
+                )));
+            }
         };
-        let signalled = match self.victims.kill_main(&self.proc, &cgroup) {
-            Ok(killed) => killed.then(|| start.elapsed()),
-            Err(error) => return KillOutcome::Failed(format!("its processes cannot be listed: {error}")),
+        let unlisted =
+            |error: io::Error| KillOutcome::Failed(format!("its processes cannot be listed: {error}"));
+        let killed = self.victims.kill_main(&self.proc, &cgroup).map_err(unlisted)?;
+        let mut dying = Dying {
+            tree: self.tree.clone(),
+            proc: Arc::clone(&self.proc),
+            cgroup,
+            path,
+            victims: Victims::new(self.own_pid),
+            start,
+            deadline: self.deadline,
+            signalled: killed.map(|_| start.elapsed()),
+            killed: Some(killed.into_iter().collect()),
+            rounds: Rounds::default(),
         };
-        match self.kill_rest(&cgroup, &path, start) {
-            Ok(processes) => KillOutcome::Killed(KillReport {
-                processes,
-                signalled,
-                took: start.elapsed(),
-            }),
-            Err(reason) => KillOutcome::Failed(reason),
+        if !dying.signal_at_once()
+            && let Some(killed) = &mut dying.killed
+        {
+            self.victims.kill_few(&dying.cgroup, killed).map_err(unlisted)?;
+        }
+        Ok(dying)
+    }
+}
+
+impl Responder for ContainerKiller {
+    fn kill(&mut self, container: &Container) -> Kill {
+        let start = Instant::now();
+        if let Some(reason) = self.protection(container) {
+            return Kill::Over(KillOutcome::Protected(reason));
+        }
+        match self.begin(container, start) {
+            Ok(dying) => Kill::Begun(Box::new(dying)),
+            Err(outcome) => Kill::Over(outcome),
         }
     }
 }

@@ -12,6 +12,11 @@ use crate::container::{child_cgroups, open_below, read_pids};
 /// So many processes are looked at to find the main one. The kernel lists early ones first, and in a cgroup
 /// of more the time is better spent on killing.
 const MAIN_CANDIDATES: usize = 64;
+/// So many cgroups are looked into for the main process before the search is left to the rounds of signals,
+/// which are nobody's hot path.
+const MAIN_CGROUPS: usize = 64;
+/// So many processes are signalled beside the main one before anything else is done.
+const FEW: usize = 64;
 /// So many pidfds are open at a time.
 const BATCH: usize = 256;
 
@@ -37,22 +42,36 @@ impl Victims {
 
     /// Kills the first process that the container has, the one whose end is the container's end.
     ///
-    /// True when a process got the signal.
-    pub(super) fn kill_main(&mut self, proc: &ProcDir, cgroup: &OwnedFd) -> io::Result<bool> {
+    /// Gives the process that got the signal.
+    pub(super) fn kill_main(&mut self, proc: &ProcDir, cgroup: &OwnedFd) -> io::Result<Option<u32>> {
         self.list(cgroup)?;
         if !self.pids.is_empty() {
             return self.kill_oldest(proc, cgroup);
         }
         // With some runtimes, and with an init system inside, all processes are in cgroups below.
-        let mut killed = None;
+        let (mut killed, mut seen) = (None, 0);
         for_each_cgroup(cgroup, |dir| {
+            seen += 1;
             self.list(dir)?;
-            if !self.pids.is_empty() {
-                killed = Some(self.kill_oldest(proc, dir)?);
+            if self.pids.is_empty() {
+                return Ok(seen < MAIN_CGROUPS);
             }
-            Ok(killed.is_none())
+            killed = self.kill_oldest(proc, dir)?;
+            Ok(false)
         })?;
-        Ok(killed.unwrap_or(false))
+        Ok(killed)
+    }
+
+    /// Kills the processes of one cgroup, those below left out, when they are few; those who got the signal are
+    /// put into `killed`.
+    pub(super) fn kill_few(&mut self, cgroup: &OwnedFd, killed: &mut HashSet<u32>) -> io::Result<()> {
+        if self.pids.len() > FEW {
+            return Ok(());
+        }
+        match self.kill_in(cgroup, killed) {
+            Err(error) if is_disappearance(&error) => Ok(()),
+            result => result,
+        }
     }
 
     /// Kills every process that the tree lists now, and puts it into `killed`.
@@ -77,10 +96,10 @@ impl Victims {
         Ok(())
     }
 
-    fn kill_oldest(&mut self, proc: &ProcDir, dir: &OwnedFd) -> io::Result<bool> {
+    fn kill_oldest(&mut self, proc: &ProcDir, dir: &OwnedFd) -> io::Result<Option<u32>> {
         let candidates = &self.pids[..self.pids.len().min(MAIN_CANDIDATES)];
         let oldest = match candidates {
-            [] => return Ok(false),
+            [] => return Ok(None),
             [only] => *only,
             // Start times are in hundredths of a second: among equals the one whose parent is none of them.
             _ => candidates
@@ -90,11 +109,12 @@ impl Victims {
                 .map_or(candidates[0], |(pid, _)| pid),
         };
         let Some(pidfd) = open_pidfd(oldest) else {
-            return Ok(false);
+            return Ok(None);
         };
         self.again.clear();
         read_pids(dir, &mut self.text, &mut self.again)?;
-        Ok(self.again.contains(&oldest) && pidfd_send_signal(&pidfd, Signal::KILL).is_ok())
+        let signalled = self.again.contains(&oldest) && pidfd_send_signal(&pidfd, Signal::KILL).is_ok();
+        Ok(signalled.then_some(oldest))
     }
 
     fn kill_in(&mut self, dir: &OwnedFd, killed: &mut HashSet<u32>) -> io::Result<()> {
@@ -269,7 +289,8 @@ mod tests {
         let mut sleepers = Sleepers::new(3);
         let dir = tempfile::tempdir().unwrap();
         let cgroup = cgroup(dir.path(), &sleepers.list(&[2, 0, 1]));
-        assert!(Victims::new(0).kill_main(&proc(), &cgroup).unwrap());
+        let killed = Victims::new(0).kill_main(&proc(), &cgroup).unwrap();
+        assert_eq!(killed, Some(sleepers.0[0].id()));
         assert!(sleepers.is_dead(0));
         assert_eq!(sleepers.are_alive(), [false, true, true]);
     }
@@ -281,7 +302,8 @@ mod tests {
         cgroup(&dir.path().join("payload/inner"), &sleepers.list(&[1, 0]));
         cgroup(&dir.path().join("payload"), "");
         let cgroup = cgroup(dir.path(), "");
-        assert!(Victims::new(0).kill_main(&proc(), &cgroup).unwrap());
+        let killed = Victims::new(0).kill_main(&proc(), &cgroup).unwrap();
+        assert_eq!(killed, Some(sleepers.0[0].id()));
         assert!(sleepers.is_dead(0));
         assert_eq!(sleepers.are_alive(), [false, true]);
     }
@@ -293,7 +315,8 @@ mod tests {
         let cgroup = cgroup(dir.path(), &format!("0\n1\n{}", sleepers.list(&[0])));
         let mut victims = Victims::new(sleepers.0[0].id());
         let mut killed = HashSet::new();
-        assert!(!victims.kill_main(&proc(), &cgroup).unwrap());
+        assert_eq!(victims.kill_main(&proc(), &cgroup).unwrap(), None);
+        victims.kill_few(&cgroup, &mut killed).unwrap();
         victims.kill_listed(&cgroup, &mut killed).unwrap();
         assert!(killed.is_empty());
         assert_eq!(sleepers.are_alive(), [true]);

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
 
+pub mod ice;
+
 use std::fmt::Write;
 use std::fs;
 use std::io::{BufRead, BufReader};

@@ -3,11 +3,11 @@ use std::io;
 use std::sync::Mutex;
 
 use runtime_core::policy::{PolicySet, PolicySnapshot, Problem, RuleSource};
-use runtime_core::ports::PortError;
-use runtime_core::{BootTime, Response, SensorItem};
+use runtime_core::ports::{KillOutcome, PortError};
+use runtime_core::{Action, BootTime, Response, SensorItem};
 
 use super::*;
-use crate::testing::{ByPath, FakeKiller, FakeSink, exec};
+use crate::testing::{ByPath, FakeDying, FakeKiller, FakeSink, exec};
 
 /// What the sensor gives at each poll, fed by the test.
 #[derive(Clone, Default)]
@@ -89,7 +89,16 @@ struct Bench {
 
 /// A daemon that kills what is called `miner`.
 fn start(feed: Feed, sink: impl AlertSink + Send + 'static, kept: FakeSink) -> Bench {
-    let (rule, killer) = (Rule::default(), FakeKiller::new());
+    start_with(FakeKiller::new(), feed, sink, kept)
+}
+
+fn start_with(
+    killer: FakeKiller,
+    feed: Feed,
+    sink: impl AlertSink + Send + 'static,
+    kept: FakeSink,
+) -> Bench {
+    let rule = Rule::default();
     let counters = Arc::new(Counters::default());
     let stop = Arc::new(AtomicBool::new(false));
     let parts = Parts {
@@ -99,7 +108,7 @@ fn start(feed: Feed, sink: impl AlertSink + Send + 'static, kept: FakeSink) -> B
         judge: ByPath::new(&[("miner", Response::Kill)]),
         policies: Policies::new(Some(rule.clone()), OneRule),
         node: "node-1".into(),
-        clock: Box::new(|| BootTime::from_nanos(2_000_000)),
+        clock: Arc::new(|| BootTime::from_nanos(2_000_000)),
         counters: Arc::clone(&counters),
     };
     let running = {
@@ -247,6 +256,66 @@ fn a_reader_that_takes_nothing_stops_neither_kills_nor_the_end() {
     // One is with the reader, so the queue had room for one more.
     let lost = bench.counters.alerts_lost.sum() as usize;
     assert!((many - QUEUE - 1..=many - QUEUE).contains(&lost), "{lost}");
+    let start = Instant::now();
+    bench.stop().unwrap();
+    assert!(start.elapsed() < Duration::from_secs(10));
+}
+
+/// A daemon whose containers die when the test says so.
+fn mk_slow_bench() -> (Bench, FakeDying) {
+    let (sink, dying) = (FakeSink::default(), FakeDying::default());
+    let killer = FakeKiller {
+        dying: Some(dying.clone()),
+        ..FakeKiller::new()
+    };
+    (start_with(killer, Feed::default(), sink.clone(), sink), dying)
+}
+
+#[test]
+fn a_container_that_cannot_die_does_not_hold_the_sensor_up() {
+    let (bench, dying) = mk_slow_bench();
+    // All that its processes still do, and what others do meanwhile.
+    let mut items: Vec<SensorItem> = (0..1000).map(|_| exec("undying", "/miner")).collect();
+    items.push(exec("c2", "/miner"));
+    items.push(exec("c3", "/bin/true"));
+    bench.feed.push(items);
+    wait_for(|| bench.counters.events.sum() == 1002);
+    assert_eq!(bench.killed(), ["undying", "c2"], "one kill each");
+    wait_for(|| bench.sink.0.lock().unwrap().len() == 1);
+    assert_eq!(
+        bench.sink.0.lock().unwrap()[0].action,
+        Action::Alerted,
+        "what it does while it is being killed is told; that it was killed is not true yet"
+    );
+    *dying.outcome.lock().unwrap() = Some(KillOutcome::Failed("process 7 is left".into()));
+    wait_for(|| bench.sink.0.lock().unwrap().len() == 3);
+    let failed = bench.counters.kills_failed.sum();
+    assert_eq!(failed, 2);
+    bench.stop().unwrap();
+}
+
+#[test]
+fn at_the_end_kills_under_way_are_finished_and_told() {
+    let (bench, dying) = mk_slow_bench();
+    bench.feed.push(vec![exec("c1", "/miner")]);
+    wait_for(|| bench.killed() == ["c1"]);
+    let alerts = Arc::clone(&bench.sink.0);
+    let ending = thread::spawn(move || bench.stop());
+    thread::sleep(Duration::from_millis(300));
+    assert!(!ending.is_finished(), "it waits for the kill");
+    let outcome = FakeKiller::new().outcome;
+    *dying.outcome.lock().unwrap() = Some(outcome);
+    ending.join().unwrap().unwrap();
+    let alerts = alerts.lock().unwrap();
+    let actions: Vec<Action> = alerts.iter().map(|alert| alert.action).collect();
+    assert_eq!(actions, [Action::Killed]);
+}
+
+#[test]
+fn a_kill_that_never_ends_does_not_stop_the_end() {
+    let (bench, _dying) = mk_slow_bench();
+    bench.feed.push(vec![exec("c1", "/miner")]);
+    wait_for(|| bench.killed() == ["c1"]);
     let start = Instant::now();
     bench.stop().unwrap();
     assert!(start.elapsed() < Duration::from_secs(10));

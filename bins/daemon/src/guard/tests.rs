@@ -1,38 +1,48 @@
 use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, channel, sync_channel};
 
-use runtime_core::{CgroupId, EventClass};
+use runtime_core::{Alert, EventClass};
 
 use super::*;
 use crate::delivery::queue;
-use crate::testing::{ByPath, FakeKiller, exec, mk_event};
+use crate::testing::{ByPath, FakeDying, FakeKiller, exec, mk_event};
 
 const SECOND: u64 = 1_000_000_000;
+const MILLISECOND: u64 = 1_000_000;
 
 struct Bench {
     guard: Guard<ByPath, FakeKiller>,
     killed: Arc<Mutex<Vec<String>>>,
     alerts: Receiver<Alert>,
     losses: Receiver<Loss>,
+    begun: Receiver<Begun>,
+    ended: Sender<Ended>,
     now: Arc<Mutex<u64>>,
     counters: Arc<Counters>,
 }
 
 /// A guard at the time of two milliseconds, one after every event of the tests.
 fn mk_bench(rules: &[(&str, Response)], outcome: Option<KillOutcome>) -> Bench {
-    let counters = Arc::new(Counters::default());
-    let (outbox, alerts) = queue(64, &counters);
-    let (loss_sender, losses) = sync_channel(1);
     let mut responder = FakeKiller::new();
     if let Some(outcome) = outcome {
         responder.outcome = outcome;
     }
+    mk_bench_with(rules, responder)
+}
+
+fn mk_bench_with(rules: &[(&str, Response)], responder: FakeKiller) -> Bench {
+    let counters = Arc::new(Counters::default());
+    let (outbox, alerts) = queue(64, &counters);
+    let (loss_sender, losses) = sync_channel(1);
+    let (begun_sender, begun) = channel();
+    let (ended, ended_receiver) = channel();
     let now = Arc::new(Mutex::new(2_000_000));
     let clock = Arc::clone(&now);
+    let clock = Arc::new(move || BootTime::from_nanos(*clock.lock().unwrap()));
     let around = Surroundings {
-        node: "node-1".into(),
-        clock: Box::new(move || BootTime::from_nanos(*clock.lock().unwrap())),
-        outbox,
+        teller: Arc::new(Teller::new("node-1".into(), clock, outbox, Arc::clone(&counters))),
+        begun: begun_sender,
+        ended: ended_receiver,
         losses: loss_sender,
         counters: Arc::clone(&counters),
     };
@@ -42,6 +52,8 @@ fn mk_bench(rules: &[(&str, Response)], outcome: Option<KillOutcome>) -> Bench {
         killed,
         alerts,
         losses,
+        begun,
+        ended,
         now,
         counters,
     }
@@ -57,6 +69,17 @@ impl Bench {
     fn killed(&self) -> Vec<String> {
         self.killed.lock().unwrap().clone()
     }
+
+    /// Sets the clock.
+    fn at(&self, nanos: u64) {
+        *self.now.lock().unwrap() = nanos;
+    }
+}
+
+fn exec_at(id: &str, path: &str, nanos: u64) -> SensorItem {
+    let mut event = mk_event(id, path);
+    event.boot_time = BootTime::from_nanos(nanos);
+    SensorItem::Event(event)
 }
 
 fn told(
@@ -141,14 +164,18 @@ fn outside_of_containers_nothing_is_killed() {
 #[test]
 fn repeats_are_folded_and_every_one_is_answered() {
     let mut bench = mk_bench(&[("miner", Response::Kill)], None);
-    for _ in 0..4 {
-        bench.guard.handle(exec("c1", "/miner"));
+    // Each after the end of what was killed before: somebody has started it again.
+    for time in [1, 3, 5, 7] {
+        bench.at(time * MILLISECOND);
+        bench
+            .guard
+            .handle(exec_at("c1", "/miner", (time - 1) * MILLISECOND));
     }
     bench.guard.handle(exec("c2", "/miner"));
     assert_eq!(bench.killed(), ["c1", "c1", "c1", "c1", "c2"]);
     assert_eq!(bench.alerts().len(), 2, "one for each container");
 
-    *bench.now.lock().unwrap() += 61 * SECOND;
+    bench.at(61 * SECOND);
     bench.guard.tick();
     let closing: Vec<_> = bench
         .alerts
@@ -158,14 +185,88 @@ fn repeats_are_folded_and_every_one_is_answered() {
     assert_eq!(closing, [(3, true)]);
 }
 
+/// A guard whose responder's containers take their time.
+fn mk_slow_bench() -> Bench {
+    let responder = FakeKiller {
+        dying: Some(FakeDying::default()),
+        ..FakeKiller::new()
+    };
+    mk_bench_with(&[("miner", Response::Kill)], responder)
+}
+
+#[test]
+fn a_kill_is_begun_once_and_what_happens_meanwhile_is_told_at_once() {
+    let mut bench = mk_slow_bench();
+    bench.guard.handle(exec("c1", "/miner"));
+    assert_eq!(bench.alerts(), [], "nobody knows yet whether it dies");
+    for _ in 0..3 {
+        bench.guard.handle(exec("c1", "/other/miner"));
+    }
+    assert_eq!(bench.killed(), ["c1"]);
+    let detail = "the container is being killed for an earlier event";
+    assert_eq!(
+        bench.alerts(),
+        [told("miner", Action::Alerted, Some(detail), 1)],
+        "and repeats are folded"
+    );
+    bench.guard.handle(exec("c2", "/miner"));
+    assert_eq!(
+        bench.killed(),
+        ["c1", "c2"],
+        "another container is killed at once"
+    );
+    let begun: Vec<CgroupId> = bench.begun.try_iter().map(|begun| begun.cgroup).collect();
+    let cgroup_of = |id| crate::testing::mk_container(id).cgroup;
+    assert_eq!(begun, [cgroup_of("c1"), cgroup_of("c2")]);
+}
+
+#[test]
+fn after_a_kill_only_what_came_later_is_killed_again() {
+    let mut bench = mk_slow_bench();
+    bench.guard.handle(exec("c1", "/miner"));
+    let cgroup = bench.begun.try_recv().unwrap().cgroup;
+    let gone = Some(BootTime::from_nanos(3 * MILLISECOND));
+    bench.ended.send(Ended { cgroup, gone }).unwrap();
+
+    // It was made before the end, and came out of the sensor after it.
+    bench.guard.handle(exec("c1", "/miner"));
+    assert_eq!(bench.killed(), ["c1"]);
+    let detail = "container killed for an earlier event, gone 2.000 ms after this one";
+    assert_eq!(bench.alerts(), [told("miner", Action::Killed, Some(detail), 1)]);
+
+    bench.guard.handle(exec_at("c1", "/miner", 4 * MILLISECOND));
+    assert_eq!(bench.killed(), ["c1", "c1"], "the same cgroup was filled again");
+}
+
+#[test]
+fn what_did_not_die_is_killed_again() {
+    let mut bench = mk_slow_bench();
+    bench.guard.handle(exec("c1", "/miner"));
+    let cgroup = bench.begun.try_recv().unwrap().cgroup;
+    bench.ended.send(Ended { cgroup, gone: None }).unwrap();
+    bench.guard.handle(exec("c1", "/miner"));
+    assert_eq!(bench.killed(), ["c1", "c1"]);
+    assert_eq!(bench.begun.try_iter().count(), 1);
+}
+
+#[test]
+fn a_kill_that_nobody_sees_through_is_told_as_failed() {
+    let mut bench = mk_slow_bench();
+    let (_, nobody) = channel();
+    bench.begun = nobody;
+    bench.guard.handle(exec("c1", "/miner"));
+    let detail = "the kill failed: it was begun, and nobody sees it through";
+    assert_eq!(bench.alerts(), [told("miner", Action::Failed, Some(detail), 1)]);
+}
+
 #[test]
 fn at_the_end_no_repeat_stays_untold() {
     let mut bench = mk_bench(&[("miner", Response::Alert)], None);
     for _ in 0..3 {
         bench.guard.handle(exec("c1", "/miner"));
     }
-    let Bench { guard, alerts, .. } = bench;
-    guard.finish();
+    bench.guard.around.teller.finish();
+    let Bench { alerts, .. } = bench;
     assert_eq!(alerts.try_iter().map(|alert| alert.count).sum::<u64>(), 3);
 }
 
