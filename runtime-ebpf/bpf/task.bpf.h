@@ -25,9 +25,9 @@ static __always_inline u32 subsystem_index(void)
 /* The task's cgroup in the hierarchy that container runtimes use on this machine. */
 static __always_inline u64 cgroup_of(struct task_struct *task)
 {
-	struct css_set *set = READ(task, cgroups);
 	if (cgroup_source == SOURCE_UNIFIED)
-		return READ(set, dfl_cgrp, kn, id);
+		return READ(task, cgroups, dfl_cgrp, kn, id);
+	struct css_set *set = PROBE(task, cgroups);
 	struct cgroup_subsys_state *state = NULL;
 	char *states = (char *)set + bpf_core_field_offset(struct css_set, subsys);
 	bpf_probe_read_kernel(&state, sizeof(state), states + subsystem_index() * sizeof(state));
@@ -69,8 +69,9 @@ static __always_inline u32 mount_namespace_of(struct task_struct *task)
 /* The innermost PID namespace of a task, and the task's number in it. */
 static __always_inline u32 innermost_pid(struct task_struct *task, u32 *namespace)
 {
-	struct pid *pid = READ(task, thread_pid);
-	u32 level = READ(pid, level);
+	/* Not a typed pointer: 5.10 allows no sum of one and a number that is not known when the program is loaded. */
+	struct pid *pid = PROBE(task, thread_pid);
+	u32 level = PROBE(pid, level);
 	char *numbers = (char *)pid + bpf_core_field_offset(struct pid, numbers);
 	struct upid *own = (struct upid *)(numbers + level * bpf_core_type_size(struct upid));
 	*namespace = PROBE(own, ns, ns.inum);
