@@ -2,11 +2,13 @@
 
 use std::ffi::OsStr;
 use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use crate::Outcome;
+use crate::privilege::{self, Privilege};
 
 /// The status of a program that `timeout` had to end.
 const TIMED_OUT: i32 = 124;
@@ -39,33 +41,6 @@ pub(crate) fn is_installed(program: &str) -> bool {
         .any(|folder| folder.join(program).is_file())
 }
 
-/// How this user becomes root.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Privilege {
-    /// It is root.
-    Root,
-    /// Through sudo.
-    Sudo,
-    /// Not at all.
-    None,
-}
-
-impl Privilege {
-    /// Finds out, and says so where it is sudo.
-    pub(crate) fn find() -> Self {
-        use std::os::unix::fs::MetadataExt;
-        let is_root = std::fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0);
-        if is_root {
-            Self::Root
-        } else if is_installed("sudo") {
-            println!("Not root: what needs root goes through sudo.");
-            Self::Sudo
-        } else {
-            Self::None
-        }
-    }
-}
-
 /// A program with a time limit. It, and what it starts, ends with xtask.
 pub(crate) struct Limited {
     program: std::ffi::OsString,
@@ -74,6 +49,7 @@ pub(crate) struct Limited {
     env: Vec<(String, std::ffi::OsString)>,
     removed: Vec<&'static str>,
     limit: Duration,
+    through_sudo: bool,
 }
 
 impl Limited {
@@ -88,18 +64,21 @@ impl Limited {
             env,
             removed,
             limit: Duration::from_mins(10),
+            through_sudo: false,
         }
     }
 
     /// The same as root; an error where this user cannot become that.
-    pub(crate) fn as_root(program: impl AsRef<OsStr>, privilege: Privilege) -> Outcome<Self> {
-        match privilege {
-            Privilege::Root => Ok(Self::new(program)),
-            Privilege::Sudo => Ok(Self::new("sudo").args(["-E"]).args([program.as_ref()])),
-            Privilege::None => {
-                Err(format!("{} needs root, and there is no sudo", program.as_ref().display()).into())
-            }
-        }
+    pub(crate) fn as_root(program: impl AsRef<OsStr>) -> Outcome<Self> {
+        let through_sudo = match Privilege::find() {
+            Privilege::Root => false,
+            Privilege::Sudo => true,
+            Privilege::None(why) => return Err(format!("{} {why}", program.as_ref().display()).into()),
+        };
+        Ok(Self {
+            through_sudo,
+            ..Self::new(program)
+        })
     }
 
     pub(crate) fn args<I: IntoIterator<Item: AsRef<OsStr>>>(mut self, args: I) -> Self {
@@ -131,6 +110,7 @@ impl Limited {
     /// Runs it with this terminal; an error where it fails or takes too long.
     pub(crate) fn run(self) -> Outcome {
         let status = self.prepare().status().map_err(|error| self.named(&error))?;
+        end_if_interrupted(status);
         match status.code() {
             Some(TIMED_OUT) => Err(self.too_long()),
             code => judge(&self.to_string(), code),
@@ -174,7 +154,9 @@ impl Limited {
         if !pending.is_empty() {
             line(String::from_utf8_lossy(&pending).trim_end());
         }
-        let status = child.wait()?.code();
+        let status = child.wait()?;
+        end_if_interrupted(status);
+        let status = status.code();
         if status == Some(TIMED_OUT) {
             return Err(self.too_long());
         }
@@ -183,16 +165,32 @@ impl Limited {
 
     /// `setpriv` ends `timeout` with xtask, and `timeout` ends the program with all that it started.
     fn prepare(&self) -> Command {
-        let mut command = Command::new("setpriv");
+        let env = self
+            .env
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_os_str()));
+        let mut command = if self.through_sudo {
+            let mut command = privilege::sudo(env);
+            command.arg("setpriv");
+            command
+        } else {
+            let mut command = Command::new("setpriv");
+            command.envs(env);
+            command
+        };
+        command.args(["--pdeathsig", "TERM", "timeout", "--kill-after", "10"]);
+        if self.through_sudo {
+            // Otherwise `timeout` goes into the background, where a CTRL-C does not reach it; and when it comes to
+            // xtask only, the signal of `setpriv` is for the end of sudo, which a CTRL-C does not end.
+            command.arg("--foreground");
+        }
         command
-            .args(["--pdeathsig", "TERM", "timeout", "--kill-after", "10"])
             .arg(self.limit.as_secs().to_string())
             .arg(&self.program)
             .args(&self.command)
             .current_dir(&self.folder)
             // It describes xtask, and a program of ours would take it for its own.
-            .env_remove("CARGO_MANIFEST_DIR")
-            .envs(self.env.iter().map(|(name, value)| (name, value)));
+            .env_remove("CARGO_MANIFEST_DIR");
         for name in &self.removed {
             command.env_remove(name);
         }
@@ -205,6 +203,15 @@ impl Limited {
 
     fn named(&self, error: &std::io::Error) -> String {
         format!("{self} cannot be started: {error}")
+    }
+}
+
+/// A CTRL-C is meant for xtask too, and does not reach it where sudo gives the program a terminal of its own.
+fn end_if_interrupted(status: ExitStatus) {
+    const SIGINT: i32 = 2;
+    if status.signal() == Some(SIGINT) {
+        eprintln!("xtask: interrupted");
+        std::process::exit(128 + SIGINT);
     }
 }
 

@@ -6,19 +6,21 @@ use serde_json::Value;
 use testbed::{Container, Runtime};
 
 use crate::Outcome;
-use crate::guarded::{Daemon, build};
+use crate::guarded::{self, Daemon};
 
 /// Show a crypto miner detected in a real container, and the container killed
 #[derive(clap::Args)]
-pub(crate) struct Arguments {}
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    given: guarded::Given,
+}
 
 const LIMIT: Duration = Duration::from_secs(10);
 /// A copy of a program that only sleeps, under the name and with the arguments of a well-known miner.
 const MINER: &str = "/usr/local/bin/xmrig";
 
-pub(crate) fn run(_: &Arguments) -> Outcome {
-    println!("Building the daemon and the programs of the demo …");
-    let program = build()?;
+pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    let program = guarded::prepare(&arguments.given)?;
     let begin = Instant::now();
     let tell = |text: &str| println!("{:>6.2} s  {text}", begin.elapsed().as_secs_f64());
 

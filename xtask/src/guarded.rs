@@ -1,25 +1,72 @@
 //! The daemon as the demo and the benchmarks run it: a release build, standalone, its alerts read here.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use testbed::programs::FOLDER_VARIABLE;
 
 use crate::Outcome;
 use crate::command::{cargo, target};
+use crate::privilege::{self, Privilege};
 
 /// How long the daemon may take to be ready.
 const READY: Duration = Duration::from_secs(20);
 
-/// Builds what is run.
-pub(crate) fn build() -> Outcome<PathBuf> {
+/// What need not be built.
+#[derive(clap::Args)]
+pub(crate) struct Given {
+    /// Run this daemon, and do not build one
+    #[arg(long, value_name = "PATH", global = true)]
+    daemon: Option<PathBuf>,
+}
+
+/// Builds what is run, and returns the daemon, in a process that is root.
+///
+/// Cargo never runs as root for another user, who could not build any more among files of root's. So whoever is not
+/// root builds here, and then this program starts again through sudo and is given what was built.
+pub(crate) fn prepare(given: &Given) -> Outcome<PathBuf> {
+    // Whether it can be root at all is asked first: building takes minutes.
+    let privilege = Privilege::find();
+    if let Privilege::None(why) = privilege {
+        return Err(format!(
+            "this loads BPF programs and makes containers, which {why}; run it again as root, or as a user who may use sudo"
+        )
+        .into());
+    }
+    let daemon = match &given.daemon {
+        Some(daemon) => daemon.clone(),
+        None => build()?,
+    };
+    let programs = testbed::programs().map_err(|error| error.to_string())?;
+    if privilege == Privilege::Root {
+        return Ok(daemon);
+    }
+    let folder = programs
+        .workload
+        .parent()
+        .ok_or("the programs lie in no folder")?;
+    let mut again = privilege::sudo([(FOLDER_VARIABLE, folder.as_os_str())]);
+    again
+        .arg(std::env::current_exe()?)
+        .args(std::env::args_os().skip(1));
+    if given.daemon.is_none() {
+        again.arg("--daemon").arg(daemon);
+    }
+    // In the place of this process, so that the terminal, its signals and the exit status are the command's own.
+    Err(format!("sudo cannot be started: {}", again.exec()).into())
+}
+
+fn build() -> Outcome<PathBuf> {
+    println!("Building the daemon and the programs of the containers …");
     cargo()
         .args(["build", "--quiet", "--release", "-p", "podwarden-daemon"])
+        .limit(Duration::from_mins(30))
         .run()?;
-    testbed::programs().map_err(|error| error.to_string())?;
     Ok(target().join("release/podwarden-daemon"))
 }
 
@@ -35,7 +82,10 @@ impl Daemon {
     /// Starts it and waits until it watches.
     pub(crate) fn start(program: &Path) -> Outcome<Self> {
         let state = std::env::temp_dir().join(format!("podwarden-xtask-{}", std::process::id()));
-        let mut child = Command::new(program)
+        // It ends with this process, however that ends.
+        let mut child = Command::new("setpriv")
+            .args(["--pdeathsig", "TERM"])
+            .arg(program)
             .args([
                 "--standalone",
                 "--node-name",
@@ -50,7 +100,8 @@ impl Daemon {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .spawn()?;
+            .spawn()
+            .map_err(|error| format!("setpriv cannot be started: {error}"))?;
         let alerts = lines(child.stdout.take(), |line| serde_json::from_str(&line).ok());
         let log = lines(child.stderr.take(), Some);
         let daemon = Self {

@@ -5,6 +5,7 @@ mod bpf;
 mod command;
 mod demo;
 mod guarded;
+mod privilege;
 mod setup;
 mod test;
 mod vm;

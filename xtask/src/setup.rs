@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::command::{Limited, Privilege, is_installed};
+use crate::command::{Limited, is_installed};
 use crate::{Outcome, in_ci};
 
 /// Install what the other commands need, through apt.
@@ -91,15 +91,15 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     if arguments.dry_run {
         return Ok(());
     }
-    install(Privilege::find())
+    install()
 }
 
 /// Installs what is missing; where that cannot be, says so, and fails in continuous integration.
-pub(crate) fn install(privilege: Privilege) -> Outcome {
+pub(crate) fn install() -> Outcome {
     if missing().is_empty() {
         return Ok(());
     }
-    let outcome = try_install(privilege);
+    let outcome = try_install();
     let left = missing();
     if left.is_empty() {
         return Ok(());
@@ -122,13 +122,13 @@ pub(crate) fn install(privilege: Privilege) -> Outcome {
     Ok(())
 }
 
-fn try_install(privilege: Privilege) -> Outcome {
+fn try_install() -> Outcome {
     if !is_installed("apt-get") {
         return Err("there is no apt-get: this is neither Debian nor Ubuntu".into());
     }
     let apt = || {
         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(
-            Limited::as_root("apt-get", privilege)?
+            Limited::as_root("apt-get")?
                 .env("DEBIAN_FRONTEND", "noninteractive")
                 .limit(Duration::from_mins(15)),
         )

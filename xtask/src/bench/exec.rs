@@ -1,5 +1,6 @@
 //! `cargo xtask bench exec`: spawn and exit of short programs in a watched container, daemon on and off.
 
+use std::path::Path;
 use std::time::Duration;
 
 use testbed::Container;
@@ -7,7 +8,7 @@ use testbed::Container;
 use super::memory::Memory;
 use super::numbers::median;
 use crate::Outcome;
-use crate::guarded::{Daemon, build};
+use crate::guarded::Daemon;
 
 /// Compare spawn and exit in a watched container with the daemon on and off
 #[derive(clap::Args)]
@@ -22,9 +23,8 @@ pub(crate) struct Arguments {
 
 const LIMIT: Duration = Duration::from_mins(2);
 
-pub(crate) fn run(arguments: &Arguments) -> Outcome {
+pub(crate) fn run(arguments: &Arguments, program: &Path) -> Outcome {
     let Arguments { pairs, runs } = *arguments;
-    let program = build()?;
     let container = dynamic_programs(Container::builder()).run()?;
     let dynamic = container
         .exec(["/bin/true"])
@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         for pair in 0..pairs {
             let without = measure(&container, path, runs)?;
             let again = measure(&container, path, runs)?;
-            let daemon = Daemon::start(&program)?;
+            let daemon = Daemon::start(program)?;
             let with = measure(&container, path, runs)?;
             last = Some(Memory::of(daemon.pid()));
             daemon.stop()?;

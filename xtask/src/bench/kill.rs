@@ -1,5 +1,6 @@
 //! `cargo xtask bench kill`: from a miner's exec to the kill of its container, idle and under load.
 
+use std::path::Path;
 use std::time::Duration;
 
 use testbed::Container;
@@ -7,7 +8,7 @@ use testbed::Container;
 use super::memory::Memory;
 use super::numbers::percentile;
 use crate::Outcome;
-use crate::guarded::{Daemon, build};
+use crate::guarded::Daemon;
 
 /// Measure the time from a miner's exec to the kill of its container
 #[derive(clap::Args)]
@@ -20,9 +21,8 @@ pub(crate) struct Arguments {
 const LIMIT: Duration = Duration::from_secs(20);
 const MINER: &str = "/usr/local/bin/xmrig";
 
-pub(crate) fn run(arguments: &Arguments) -> Outcome {
-    let program = build()?;
-    let daemon = Daemon::start(&program)?;
+pub(crate) fn run(arguments: &Arguments, program: &Path) -> Outcome {
+    let daemon = Daemon::start(program)?;
     report("idle", kills(&daemon, arguments.kills)?);
 
     // Short programs and busy loops on every processor.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::descriptors::{descriptors, field};
+
 /// Resident memory, and that of the kernel's side.
 pub(crate) struct Memory {
     /// `VmRSS`, in KiB.
@@ -16,22 +18,11 @@ impl Memory {
     /// Reads what `/proc` says of a process.
     pub(crate) fn of(pid: u32) -> Self {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        let field = |text: &str, name: &str| {
-            let line = text.lines().find_map(|line| line.strip_prefix(name));
-            line.and_then(|value| value.split_whitespace().next()?.parse::<u64>().ok())
-                .unwrap_or(0)
-        };
-        let descriptors = std::fs::read_dir(format!("/proc/{pid}/fdinfo"))
-            .into_iter()
-            .flatten()
-            .flatten();
-        let maps: u64 = descriptors
-            .filter_map(|entry| std::fs::read_to_string(entry.path()).ok())
-            .map(|info| field(&info, "memlock:"))
-            .sum();
+        let number = |text: &str, name: &str| field(text, name).unwrap_or("0").parse::<u64>().unwrap_or(0);
+        let maps: u64 = descriptors(pid).map(|info| number(&info, "memlock:")).sum();
         Self {
-            resident: field(&status, "VmRSS:"),
-            anonymous: field(&status, "RssAnon:"),
+            resident: number(&status, "VmRSS:"),
+            anonymous: number(&status, "RssAnon:"),
             maps: maps / 1024,
         }
     }

@@ -6,7 +6,7 @@ mod table;
 
 use std::time::Instant;
 
-use crate::command::Privilege;
+use crate::privilege::Privilege;
 use crate::vm::{self, Built, KERNELS, Options};
 use crate::{Outcome, bpf, in_ci, setup};
 use table::{Done, Row};
@@ -17,11 +17,15 @@ pub(crate) struct Arguments {
     /// Only the steps whose name contains this; the others are not run.
     #[arg(long)]
     only: Vec<String>,
+    /// Of the privileged tests only those whose name contains this.
+    #[arg(long)]
+    filter: Option<String>,
 }
 
 /// What the steps share.
 struct Context {
-    privilege: Privilege,
+    /// Of the privileged tests only those whose name contains this.
+    filter: Option<String>,
     /// Built once, run on this kernel and in the virtual machines.
     privileged: Option<Outcome<Built>>,
 }
@@ -29,17 +33,29 @@ struct Context {
 /// A step's work: done, or left out for a reason.
 type Work = Box<dyn Fn(&mut Context) -> Outcome<Done>>;
 
+/// The step that cannot do without root.
+const ON_THIS_KERNEL: &str = "privileged tests, this kernel";
+
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    let is_wanted = |name: &str| {
+        arguments.only.is_empty() || arguments.only.iter().any(|part| name.contains(part.as_str()))
+    };
+    let steps: Vec<_> = steps().into_iter().filter(|(name, _)| is_wanted(name)).collect();
+    // Before the first step: nobody waits for a password, or for a failure that is certain, until all is built.
+    if steps.iter().any(|(name, _)| name == ON_THIS_KERNEL)
+        && let Privilege::None(why) = Privilege::find()
+        && in_ci()
+    {
+        return Err(format!("with CI=true nothing is left out, and `{ON_THIS_KERNEL}` {why}").into());
+    }
     let mut context = Context {
-        privilege: Privilege::find(),
+        filter: arguments.filter.clone(),
         privileged: None,
     };
     let mut rows = Vec::new();
-    for (name, work) in steps() {
-        if !arguments.only.is_empty() && !arguments.only.iter().any(|part| name.contains(part.as_str())) {
-            continue;
-        }
+    for (name, work) in steps {
         println!("\n== {name}");
+        Privilege::keep();
         let start = Instant::now();
         let result = work(&mut context);
         let time = start.elapsed();
@@ -56,10 +72,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
 fn steps() -> Vec<(String, Work)> {
     let mut steps: Vec<(String, Work)> = Vec::new();
     let mut step = |name: &str, work: Work| steps.push((name.to_owned(), work));
-    step(
-        "packages",
-        Box::new(|context| setup::install(context.privilege).map(|()| Done::Passed)),
-    );
+    step("packages", Box::new(|_| setup::install().map(|()| Done::Passed)));
     step("format", Box::new(|_| checks::format()));
     step("BPF objects", Box::new(|_| bpf_objects()));
     step("dependency rules", Box::new(|_| checks::dependencies()));
@@ -67,7 +80,7 @@ fn steps() -> Vec<(String, Work)> {
     step("each crate alone", Box::new(|_| checks::each_alone()));
     step("unit, doc and property tests", Box::new(|_| checks::tests()));
     step("documentation", Box::new(|_| checks::documentation()));
-    step("privileged tests, this kernel", Box::new(privileged));
+    step(ON_THIS_KERNEL, Box::new(privileged));
     step("fuzzing", Box::new(|_| fuzz::run()));
     for kernel in &KERNELS {
         let name = format!("privileged tests, Linux {}", kernel.name);
@@ -84,11 +97,11 @@ fn bpf_objects() -> Outcome<Done> {
 }
 
 fn privileged(context: &mut Context) -> Outcome<Done> {
-    if context.privilege == Privilege::None {
-        return Ok(Done::LeftOut("needs root, and there is no sudo".to_owned()));
+    if let Privilege::None(why) = Privilege::find() {
+        return Ok(Done::LeftOut(why.to_owned()));
     }
-    let privilege = context.privilege;
-    vm::run_here(built(context)?, privilege).map(|()| Done::Passed)
+    let filter = context.filter.clone();
+    vm::run_here(built(context)?, filter.as_deref()).map(|()| Done::Passed)
 }
 
 fn in_machine(context: &mut Context, kernel: &vm::Kernel) -> Outcome<Done> {
@@ -98,7 +111,12 @@ fn in_machine(context: &mut Context, kernel: &vm::Kernel) -> Outcome<Done> {
     if let Some(obstacle) = vm::fetch(kernel).err() {
         return Ok(Done::LeftOut(format!("no kernel: {obstacle}")));
     }
-    vm::boot(kernel, built(context)?, &Options::default()).map(|()| Done::Passed)
+    let filter = context.filter.clone();
+    let options = Options {
+        filter: filter.as_deref(),
+        verbose: false,
+    };
+    vm::boot(kernel, built(context)?, &options).map(|()| Done::Passed)
 }
 
 /// Builds the privileged tests at the first call.

@@ -4,12 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
+use testbed::programs::{FOLDER_VARIABLE, RUSTFLAGS, TARGET};
 
 use crate::Outcome;
 use crate::command::{Limited, cargo, root, target};
 
-const TARGET: &str = "x86_64-unknown-linux-gnu";
-const RUSTFLAGS: &str = "-C target-feature=+crt-static -C strip=symbols";
 /// The crates whose integration tests want root and a real kernel. Their unit tests run with everybody's.
 const TESTED: [&str; 2] = ["testbed", "runtime-ebpf"];
 /// The crates whose programs these tests start.
@@ -65,17 +64,15 @@ pub(crate) fn build(packages: &[String]) -> Outcome<Built> {
 }
 
 /// Runs the tests on this machine's own kernel.
-pub(crate) fn run_here(built: &Built, privilege: crate::command::Privilege) -> Outcome {
+pub(crate) fn run_here(built: &Built, filter: Option<&str>) -> Outcome {
     let mut failed = Vec::new();
     for test in &built.tests {
         let name = super::initramfs::short_name(test);
         println!("-- {name}");
-        // `sudo -E` keeps the environment only where its policy lets it, so `env` says it again.
-        let mut programs = std::ffi::OsString::from("TESTBED_PROGRAMS=");
-        programs.push(&built.programs);
-        let outcome = Limited::as_root("env", privilege)?
-            .args([programs.as_os_str(), test.as_os_str()])
+        let outcome = Limited::as_root(test)?
+            .env(FOLDER_VARIABLE, &built.programs)
             .args(["--test-threads=1", "--include-ignored"])
+            .args(filter)
             .folder(root())
             .run();
         if let Err(error) = outcome {

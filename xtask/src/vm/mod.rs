@@ -87,7 +87,6 @@ pub(crate) fn obstacle() -> Option<String> {
 }
 
 /// What a person may ask of one run.
-#[derive(Default)]
 pub(crate) struct Options<'a> {
     /// Only tests whose name contains this.
     pub(crate) filter: Option<&'a str>,
