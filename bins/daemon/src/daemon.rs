@@ -16,6 +16,7 @@ use crate::guard::{Guard, Judge, Surroundings};
 use crate::kills;
 use crate::memory;
 use crate::policies::{Compiler, Loaded, Policies};
+use crate::priority;
 use crate::report::Reporter;
 use crate::teller::{Clock, Teller};
 
@@ -92,7 +93,7 @@ where
         let teller = Arc::clone(&teller);
         spawn("kills", move || {
             // What is left of a container is killed as soon as what was first: not when a busy machine has time.
-            let _ = set_priority(true);
+            priority::raise();
             kills::see_through(&begun, &ended_sender, &teller);
         })?
     };
@@ -167,7 +168,7 @@ fn watch<E: EventSource, J: Judge, R: Responder>(
     stop: &AtomicBool,
     counters: &Counters,
 ) -> Result<(), Error> {
-    hurry(true);
+    priority::raise();
     let mut failed: u32 = 0;
     loop {
         if stop.load(Ordering::Relaxed) {
@@ -191,19 +192,6 @@ fn watch<E: EventSource, J: Judge, R: Responder>(
             }
         }
         guard.tick();
-    }
-}
-
-fn set_priority(high: bool) -> rustix::io::Result<()> {
-    // On Linux it is the calling thread that this is about, not the process (setpriority(2)).
-    rustix::process::setpriority_process(None, if high { -20 } else { 0 })
-}
-
-/// Puts this thread before all others of normal priority, or back: on a busy machine neither a kill nor the start
-/// of a daemon that was killed must wait its turn.
-pub(crate) fn hurry(on: bool) {
-    if let Err(error) = set_priority(on) {
-        info!(%error, "the sensor's thread keeps its normal priority (CAP_SYS_NICE), so kills may be late on a busy machine");
     }
 }
 

@@ -19,6 +19,7 @@ mod guard;
 mod kills;
 mod memory;
 mod policies;
+mod priority;
 mod report;
 mod settings;
 mod state_dir;

@@ -22,6 +22,7 @@ use crate::error::{Error, chain};
 use crate::guard::Judge;
 use crate::memory;
 use crate::policies::{Compiler, Policies};
+use crate::priority;
 use crate::settings::{AlertFormat, Settings};
 use crate::state_dir::StateDir;
 
@@ -45,7 +46,7 @@ pub(crate) fn start(settings: Settings) -> Result<ExitCode, Error> {
     // Before the sensor: nothing is judged, let alone killed, by half of the policies.
     let loaded = policies.load().map_err(Error::Policies)?;
     daemon::log_loaded(&loaded);
-    daemon::hurry(true);
+    priority::raise();
     let sensor =
         Sensor::start(&SensorOptions::default()).map_err(|error| Error::SensorStart(error.into()))?;
     let responder = ContainerKiller::new(sensor.cgroup_tree(), KillerOptions::default())
@@ -53,7 +54,7 @@ pub(crate) fn start(settings: Settings) -> Result<ExitCode, Error> {
     // Loading reads all of the kernel's type information, many times what the daemon needs from then on.
     memory::give_back();
     // Threads inherit it: only the sensor's is to have it, which sees to that itself.
-    daemon::hurry(false);
+    priority::lower();
     info!(
         node = node_name,
         kernel = sensor.capabilities().release,
