@@ -160,16 +160,11 @@ static __always_inline void append_args(union scratch *scratch, struct exec_even
 
 static __always_inline int handle_exec(struct task_struct *task, struct linux_binprm *bprm)
 {
-	u64 cgroup = cgroup_of(task);
 	struct task_struct *leader = READ(task, group_leader);
-	u32 left = 0;
-	if (is_ignored(cgroup)) {
-		struct process *outside = escaped(leader);
-		if (!outside)
-			return 0;
-		cgroup = outside->owner;
-		left = FLAG_ESCAPED;
-	}
+	u64 own = cgroup_of(task);
+	u64 cgroup = counts_for(leader, own);
+	if (!cgroup)
+		return 0;
 	union scratch *scratch = only_element(&scratches);
 	struct path_buffer *buffer = only_element(&path_buffers);
 	struct process *process = process_of(leader, cgroup);
@@ -192,7 +187,9 @@ static __always_inline int handle_exec(struct task_struct *task, struct linux_bi
 			process->flags &= ~PROCESS_RUNTIME;
 	}
 	u64 owner = owner_of(cgroup);
-	event->flags = left | file_flags(file, root_device_of(task, owner, setup));
+	event->flags = file_flags(file, root_device_of(task, owner, setup));
+	if (cgroup != own)
+		event->flags |= FLAG_ESCAPED;
 	if (setup)
 		event->flags |= FLAG_SETUP;
 	walk_file(buffer, file, task);

@@ -103,25 +103,32 @@ static __always_inline struct process *escaped(struct task_struct *leader)
 	return NULL;
 }
 
+/* The cgroup that a process's doings count for: its own, or its container's where it was moved out of that to one
+ * that is nobody's. 0 when nobody wants to hear of them. */
+static __always_inline u64 counts_for(struct task_struct *leader, u64 cgroup)
+{
+	struct cgroup_state *state = bpf_map_lookup_elem(&cgroups, &cgroup);
+	if (state && state->owner)
+		return cgroup;
+	struct process *process = escaped(leader);
+	if (process)
+		return process->owner;
+	return state && state->ignored ? 0 : cgroup;
+}
+
 static __always_inline int handle_fork(struct task_struct *forker, struct task_struct *child)
 {
 	u32 pid = READ(child, tgid);
 	if (pid != (u32)READ(child, pid))
 		return 0; /* a thread */
-	u64 cgroup = cgroup_of(child);
 	struct task_struct *parent = READ(forker, group_leader);
-	struct process *known;
-	u64 owner;
-	if (is_ignored(cgroup)) {
-		known = escaped(parent);
-		if (!known)
-			return 0;
-		owner = cgroup = known->owner;
-	} else {
-		u64 from = READ(forker, cgroups) == READ(child, cgroups) ? cgroup : cgroup_of(forker);
-		known = process_of(parent, from);
-		owner = owner_of(cgroup);
-	}
+	u64 own = cgroup_of(child);
+	u64 cgroup = counts_for(parent, own);
+	if (!cgroup)
+		return 0;
+	u64 owner = owner_of(cgroup);
+	u64 from = READ(forker, cgroups) == READ(child, cgroups) ? own : cgroup_of(forker);
+	struct process *known = process_of(parent, from);
 	struct process *process = only_element(&process_buffers);
 	if (!known || !process)
 		return 0;
@@ -166,11 +173,7 @@ static __always_inline int handle_exit(struct task_struct *task)
 	if (READ(task, signal, live.counter) != 0)
 		return 0; /* other threads live on */
 	u32 pid = READ(task, tgid);
-	u64 cgroup = cgroup_of(task);
-	if (is_ignored(cgroup)) {
-		struct process *left = escaped(READ(task, group_leader));
-		cgroup = left ? left->owner : 0;
-	}
+	u64 cgroup = counts_for(READ(task, group_leader), cgroup_of(task));
 	bpf_map_delete_elem(&processes, &pid);
 	if (!cgroup)
 		return 0;
@@ -197,17 +200,19 @@ static __always_inline int handle_attach(struct cgroup *to, struct task_struct *
 	struct task_struct *leader = READ(task, group_leader);
 	u32 pid = READ(leader, tgid);
 	struct process *process = bpf_map_lookup_elem(&processes, &pid);
-	if (is_ignored(cgroup)) {
-		/* Out of its container, which only a privileged one can do. The cgroup that a runtime has just come
-		 * from does not count: what it executed in the container would. */
-		if (process && process->start == READ(leader, start_boottime) &&
-		    !(process->flags & PROCESS_RUNTIME) && is_container(owner_of(process->owner)))
+	bool known = process && process->start == READ(leader, start_boottime);
+	if (!is_owned(cgroup)) {
+		/* Out of its container, to a cgroup of the host or a new one: only a privileged container can do that.
+		 * A runtime that goes back to where it came from was never the container's. */
+		if (known && !(process->flags & PROCESS_RUNTIME) && is_owned(process->owner)) {
 			process->flags |= PROCESS_ESCAPED;
-		return 0;
+			return 0;
+		}
+		if (is_ignored(cgroup))
+			return 0;
 	}
-	if (process)
+	if (known) {
 		process->flags &= ~PROCESS_ESCAPED;
-	if (process && process->start == READ(leader, start_boottime)) {
 		if (owner_of(process->owner) == owner_of(cgroup))
 			return 0;
 	} else {

@@ -54,11 +54,11 @@ static __always_inline u64 owner_of(u64 cgroup)
 	return state && state->owner ? state->owner : cgroup;
 }
 
-/* True for the cgroup of a container that user space has told of. */
-static __always_inline bool is_container(u64 cgroup)
+/* True for a cgroup that is known to be a container's. */
+static __always_inline bool is_owned(u64 cgroup)
 {
 	struct cgroup_state *state = bpf_map_lookup_elem(&cgroups, &cgroup);
-	return state && state->owner == cgroup;
+	return state && state->owner;
 }
 
 static __always_inline u32 mount_namespace_of(struct task_struct *task)

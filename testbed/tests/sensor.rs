@@ -1,13 +1,14 @@
 //! The sensor on this machine's kernel: what it says of processes in real containers. Needs root.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use runtime_core::event::Origin;
 use runtime_core::process::ParentExe;
 use runtime_core::{Activity, Container as Seen, Event, EventClass, Exec, Loss, RawString, SensorItem};
-use runtime_ebpf::{Sensor, SensorOptions};
+use runtime_ebpf::{Attachment, Sensor, SensorOptions};
 use testbed::{Builder, Container, Runtime};
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -338,6 +339,20 @@ fn a_move_within_the_container_hides_nothing() {
 /// A privileged container can move a process to a cgroup of the host, which nobody watches.
 #[test]
 fn a_process_moved_out_of_its_container_stays_the_containers() {
+    move_out_of_container(Path::to_owned);
+}
+
+/// One that it has made a moment ago is not even known to be the host's.
+#[test]
+fn a_process_moved_to_a_new_cgroup_stays_its_containers() {
+    move_out_of_container(|root| {
+        let folder = root.join(format!("elsewhere-{}", std::process::id()));
+        std::fs::create_dir(&folder).unwrap();
+        folder
+    });
+}
+
+fn move_out_of_container(to: impl Fn(&Path) -> PathBuf) {
     let mut watch = Watch::start();
     let container = Container::builder().run().unwrap();
     watch.exec(&container, "the entrypoint", |_, _| true);
@@ -346,8 +361,8 @@ fn a_process_moved_out_of_its_container_stays_the_containers() {
     let spawner = container
         .exec(["/bin/workload", "spawn", "/bin/workload", &count, "print", "out"])
         .unwrap();
+    let is_print = |event: &Event| args(event) == ["/bin/workload", "print", "out"];
     let printed = |watch: &Watch| {
-        let is_print = |event: &Event| args(event) == ["/bin/workload", "print", "out"];
         watch
             .execs(&container)
             .filter(|(event, _)| is_print(event))
@@ -355,12 +370,63 @@ fn a_process_moved_out_of_its_container_stays_the_containers() {
     };
     watch.poll_until("the first runs", |watch| printed(watch) > 20);
     let pid = spawner.pid().unwrap().to_string();
+    let mut made = Vec::new();
     for cgroup in container.cgroups() {
-        std::fs::write(cgroup.hierarchy.mount.join("cgroup.procs"), &pid).unwrap();
+        let folder = to(&cgroup.hierarchy.mount);
+        std::fs::write(folder.join("cgroup.procs"), &pid).unwrap();
+        if folder != cgroup.hierarchy.mount {
+            made.push(folder);
+        }
     }
     assert!(printed(&watch) < runs, "the move came before the end");
     assert!(spawner.wait(Duration::from_mins(2)).unwrap().status.success());
+    for folder in made {
+        std::fs::remove_dir(folder).unwrap();
+    }
     watch.poll_until("every run", |watch| printed(watch) >= runs);
+    for (event, _) in watch.execs(&container).filter(|(event, _)| is_print(event)) {
+        assert_eq!(event.process.parent.exe, path("/bin/workload"));
+    }
+}
+
+/// The programs are there twice, and few kernels need the second way.
+#[test]
+fn raw_tracepoints_tell_the_same() {
+    let options = SensorOptions {
+        attachment: Some(Attachment::Raw),
+        ..SensorOptions::default()
+    };
+    let mut watch = Watch::with(&options);
+    let container = Container::builder().run().unwrap();
+    let (entrypoint, exec) = watch.exec(&container, "the entrypoint", |_, _| true);
+    assert_eq!(entrypoint.process.parent.exe, ParentExe::Runtime);
+    assert!(exec.startup);
+    run(&container, &["/bin/workload", "double-fork", "/bin/tiny", "raw"]);
+    let (event, exec) = watch.exec(&container, "an orphan", |event, _| {
+        args(event) == ["/bin/tiny", "raw"]
+    });
+    assert_eq!(exec.path, RawString::from("/bin/tiny"));
+    assert_eq!(event.process.parent.exe, path("/bin/workload"));
+    assert!(!event.process.parent.inferred);
+    assert_eq!(event.process.cwd, RawString::from("/"));
+}
+
+/// What there is no room for is watched, not missed.
+#[test]
+fn more_cgroups_than_the_map_takes_hide_nothing() {
+    let before = Container::builder().run().unwrap();
+    let options = SensorOptions {
+        max_cgroups: 1,
+        ..SensorOptions::default()
+    };
+    let mut watch = Watch::with(&options);
+    run(&before, &["/bin/tiny", "before"]);
+    let (event, _) = watch.exec(&before, "an exec", |event, _| {
+        args(event) == ["/bin/tiny", "before"]
+    });
+    assert_eq!(event.process.parent.exe, ParentExe::Runtime);
+    let after = Container::builder().run().unwrap();
+    watch.exec(&after, "another container's entrypoint", |_, exec| exec.startup);
 }
 
 /// Without a look at the container's own root, a volume that one has changed the root to would be it.

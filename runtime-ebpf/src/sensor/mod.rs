@@ -6,7 +6,7 @@ mod translate;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use self::host::{HostNamespaces, hierarchy_number, read_clocks};
 use self::losses::Losses;
 use self::translate::{State, Tell};
-use crate::capabilities::{Capabilities, HookPlan, plan_hooks};
+use crate::capabilities::{Attachment, Capabilities, HookPlan, plan_hooks};
 use crate::container::{CgroupTree, ContainerIndex, ContainerOptions, Lookup};
 use crate::error::SensorError;
 use crate::loader::{CLASSES, Loaded, Settings};
@@ -44,6 +44,8 @@ pub struct SensorOptions {
     pub patience: Duration,
     /// Whether forks and exits are delivered as events as well.
     pub lifecycle: bool,
+    /// How to attach; `None` for the way that costs least of those that this kernel takes.
+    pub attachment: Option<Attachment>,
 }
 
 impl Default for SensorOptions {
@@ -56,6 +58,7 @@ impl Default for SensorOptions {
             poll_interval: Duration::from_micros(500),
             patience: Duration::from_millis(5),
             lifecycle: false,
+            attachment: None,
         }
     }
 }
@@ -101,7 +104,8 @@ impl Sensor {
     /// Probes the kernel, finds the containers that are there, loads the programs and attaches them.
     pub fn start(options: &SensorOptions) -> Result<Self, SensorError> {
         let capabilities = Capabilities::probe();
-        let plan = plan_hooks(&capabilities)?;
+        let mut plan = plan_hooks(&capabilities)?;
+        plan.attachment = options.attachment.unwrap_or(plan.attachment);
         let host = HostNamespaces::read(options)?;
         // A first look, to know the hierarchy; the containers are looked for after attaching, so that one
         // which starts in between is not missed.
@@ -321,13 +325,6 @@ impl Sensor {
 impl EventSource for Sensor {
     fn poll(&mut self, timeout: Duration, each: &mut dyn FnMut(SensorItem)) -> Result<usize, PortError> {
         Ok(Self::poll(self, timeout, each)?)
-    }
-}
-
-impl AsFd for Sensor {
-    /// The ring's descriptor; it becomes readable only after a [`poll`](Self::poll) that found nothing to do.
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.loaded.ring.as_fd()
     }
 }
 

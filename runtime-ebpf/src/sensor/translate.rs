@@ -37,8 +37,9 @@ pub(super) struct State {
     pub(super) gone: Vec<(CgroupId, Option<Arc<Container>>)>,
     /// Execs of which it could not be found out where they belong.
     pub(super) unresolved: u64,
-    /// Mount namespaces in which containers have executed something: no runtime sets one up from in there.
-    inside: HashSet<u32>,
+    /// Mount namespaces in which containers have executed something, each with the last one's cgroup: no runtime
+    /// sets a container up from in there.
+    inside: HashMap<u32, CgroupId>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -81,7 +82,7 @@ impl State {
             to_tell: Vec::new(),
             gone: Vec::new(),
             unresolved: 0,
-            inside: HashSet::new(),
+            inside: HashMap::new(),
         }
     }
 
@@ -97,6 +98,10 @@ impl State {
 
     fn cgroup_gone(&mut self, cgroup: CgroupId, container: Option<&Arc<Container>>) {
         self.starting.remove(&cgroup);
+        if container.is_some() {
+            // The kernel gives the numbers of namespaces out again.
+            self.inside.retain(|_, of| *of != cgroup);
+        }
         self.gone.push((cgroup, container.cloned()));
         // We may have told of it after the kernel had removed it.
         self.to_tell.push(Tell::Forget(cgroup));
@@ -143,7 +148,7 @@ impl State {
     }
 
     fn exec(&mut self, header: &Header, exec: &ExecRecord<'_>, each: &mut dyn FnMut(SensorItem)) {
-        if is_runtime_setup(exec) && !self.inside.contains(&exec.mount_namespace) {
+        if is_runtime_setup(exec) && !self.inside.contains_key(&exec.mount_namespace) {
             return;
         }
         let Some(container) = self.container_of(header, exec, each) else {
@@ -153,7 +158,7 @@ impl State {
             if self.inside.len() >= MAX_INSIDE {
                 self.inside.clear();
             }
-            self.inside.insert(exec.mount_namespace);
+            self.inside.insert(exec.mount_namespace, container.cgroup);
         }
         let process = self.processes.exec(header, exec, &self.clock);
         let startup = self.starting.remove(&container.cgroup);
