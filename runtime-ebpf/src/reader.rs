@@ -85,14 +85,12 @@ impl Pacer {
 
     fn refill(&mut self, now: Instant) {
         let passed = now.saturating_duration_since(self.reckoned).as_micros() / REFILL.as_micros();
-        if passed == 0 {
+        let Ok(passed @ 1..) = u32::try_from(passed) else {
             return;
-        }
-        self.left = self
-            .left
-            .saturating_add(u32::try_from(passed).unwrap_or(BURST))
-            .min(BURST);
-        self.reckoned = now;
+        };
+        self.left = self.left.saturating_add(passed).min(BURST);
+        // What is left of a millisecond counts the next time.
+        self.reckoned += REFILL * passed;
         self.napping &= self.left < BURST / 2;
     }
 }
