@@ -19,7 +19,8 @@ pub struct Process {
     pub start_boot: BootTime,
     /// The same on the wall clock.
     pub start_time: Timestamp,
-    /// The executable's path in the container's mount namespace; empty for a kernel thread.
+    /// The executable's path in the container's mount namespace; empty for a kernel thread. A path whose head is
+    /// not known begins with `(truncated)`, one on a mount of no place in that namespace with `(detached)`.
     pub exe: RawString,
     /// The executable's device and inode.
     pub file: FileId,

@@ -42,7 +42,7 @@ impl Privilege {
                 return Self::None("needs root; this user is not root, and sudo is not installed");
             }
             println!("Not root: what needs root goes through sudo.");
-            // A password is asked for now and not in the middle of something.
+            // A password is asked for here, before anything has begun.
             let allowed = Command::new("sudo").arg("true").status();
             if allowed.is_ok_and(|status| status.success()) {
                 Self::Sudo
