@@ -36,6 +36,7 @@ pub mod finding;
 pub mod folding;
 pub mod glob;
 pub mod id;
+pub mod needs;
 pub mod policy;
 pub mod ports;
 pub mod process;
@@ -50,6 +51,7 @@ pub use event::{
 };
 pub use finding::{EngineKind, Finding, Response, RuleRef, Severity, Verdict};
 pub use id::{CgroupId, ContainerId, FileId, Pid, PodUid, ProcessKey, Sha256Digest};
+pub use needs::Needs;
 pub use ports::{AlertSink, EventSource, PolicySource, ReputationService, Responder};
 pub use process::{Parent, Process, ProcessIdentity};
 pub use raw::RawString;

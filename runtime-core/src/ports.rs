@@ -12,6 +12,7 @@ use crate::alert::Alert;
 use crate::container::Container;
 use crate::event::SensorItem;
 use crate::id::Sha256Digest;
+use crate::needs::Needs;
 use crate::policy::PolicySnapshot;
 use crate::time::Timestamp;
 
@@ -23,6 +24,10 @@ pub trait EventSource {
     /// Waits up to `timeout` for something to happen, hands every item that is there to `each` in order,
     /// and returns how many there were.
     fn poll(&mut self, timeout: Duration, each: &mut dyn FnMut(SensorItem)) -> Result<usize, PortError>;
+
+    /// Says what is needed from now on, in place of what was. What both need is delivered without a gap; of the
+    /// rest, more may come for a moment. An error leaves at least what was needed before.
+    fn set_needs(&mut self, needs: &Needs) -> Result<(), PortError>;
 }
 
 /// Where policies and rules come from.

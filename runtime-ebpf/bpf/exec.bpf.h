@@ -3,6 +3,7 @@
 #ifndef PODWARDEN_EXEC_BPF_H
 #define PODWARDEN_EXEC_BPF_H
 
+#include "append.bpf.h"
 #include "process.bpf.h"
 
 /* What the file system says of where a file's content comes from. */
@@ -73,64 +74,6 @@ static __always_inline bool is_memfd(struct file *file, u32 flags)
 	bpf_probe_read_kernel(name, 6, READ(file, f_path.dentry, d_name.name));
 	return name[0] == 'm' && name[1] == 'e' && name[2] == 'm' && name[3] == 'f' && name[4] == 'd' &&
 	       name[5] == ':';
-}
-
-/* Appends a kernel string without its NUL; returns true when it was cut. */
-static __always_inline bool append_string(union scratch *scratch, struct tail *tail, u32 *position,
-					  const char *source)
-{
-	u32 at = *position;
-	tail->offset = at;
-	tail->length = 0;
-	if (at >= RECORD_LIMIT)
-		return true;
-	long length = bpf_probe_read_kernel_str(&scratch->record[at], MAX_PATH, source);
-	if (length <= 1)
-		return length < 0;
-	length -= 1;
-	tail->length = length;
-	*position = at + (length & (MAX_PATH - 1));
-	return length == MAX_PATH - 1;
-}
-
-/* Appends the path in the buffer; returns true when its head is missing. */
-static __always_inline bool append_path(union scratch *scratch, struct tail *tail, u32 *position,
-					struct path_buffer *buffer)
-{
-	u32 at = *position;
-	u32 length = path_length(buffer);
-	tail->offset = at;
-	tail->length = 0;
-	if (at >= RECORD_LIMIT || length > MAX_PATH)
-		return true;
-	bpf_probe_read_kernel(&scratch->record[at], length, &buffer->text[buffer->offset & (MAX_PATH - 1)]);
-	tail->length = length;
-	*position = at + length;
-	return buffer->truncated;
-}
-
-static __always_inline void append_parent(union scratch *scratch, struct exec_event *event, u32 *position,
-					  struct process *process)
-{
-	u32 at = *position;
-	u32 length = process->parent_length & (2 * MAX_PATH - 1);
-	event->parent_exe.offset = at;
-	event->parent_exe.length = 0;
-	if (at >= RECORD_LIMIT || length > MAX_PATH)
-		return;
-	if (length <= INLINE_PATH) {
-		bpf_probe_read_kernel(&scratch->record[at], length, process->parent_exe);
-	} else {
-		struct long_path *path = bpf_map_lookup_elem(&long_paths, &process->parent_exe_id);
-		if (!path) {
-			event->flags |= FLAG_PARENT_TRUNCATED;
-			return;
-		}
-		bpf_probe_read_kernel(&scratch->record[at], length,
-				      &path->text[(MAX_PATH - length) & (MAX_PATH - 1)]);
-	}
-	event->parent_exe.length = length;
-	*position = at + length;
 }
 
 static __always_inline void append_args(union scratch *scratch, struct exec_event *event, u32 *position,
@@ -215,7 +158,9 @@ static __always_inline int handle_exec(struct task_struct *task, struct linux_bi
 	event->start = process->start;
 	event->parent_pid = process->parent_pid;
 	event->parent_start = process->parent_start;
-	append_parent(scratch, event, &position, process);
+	if (!append_stored(scratch, &event->parent_exe, &position, process->parent_exe, process->parent_length,
+			   process->parent_exe_id))
+		event->flags |= FLAG_PARENT_TRUNCATED;
 
 	const char *filename = READ(bprm, filename);
 	const char *interp = READ(bprm, interp);

@@ -6,6 +6,7 @@
 #include "kernel.bpf.h"
 #include <bpf/bpf_helpers.h>
 #include "events.h"
+#include "filters.h"
 
 /* Which hierarchy cgroup ids are taken from: enum cgroup_source. */
 const volatile u32 cgroup_source = 0;
@@ -94,6 +95,13 @@ struct {
 	__uint(max_entries, 8 << 20);
 } events SEC(".maps");
 
+/* What may come in floods has a ring of its own, so that it cannot push out what containers and processes are known
+ * by. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 8 << 20);
+} activities SEC(".maps");
+
 /* How the reader waits. */
 enum reader_mood {
 	READER_AWAKE = 0,    /* it looks by itself */
@@ -181,9 +189,16 @@ union scratch {
 	struct fork_event fork;
 	struct exit_event exit;
 	struct cgroup_event cgroup;
+	struct file_event file;
+	struct network_event network;
+	struct system_event system;
+	struct packet_event packet;
 	enum event_kind kind;
 	enum event_flags flags;
 	enum event_class class;
+	enum handler handler;
+	enum call_flags call_flags;
+	enum file_set file_set;
 };
 
 struct {
@@ -225,6 +240,115 @@ struct {
 	__type(key, u32);
 	__type(value, u64);  /* ids given out on this CPU */
 } exe_ids SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2 * CALLS);
+	__type(key, u32);
+	__type(value, struct call);
+} calls SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, HANDLER_COUNT);
+	__type(key, u32);    /* enum handler */
+	__type(value, u32);
+} handlers SEC(".maps");
+
+/* The call that is being handled on this CPU. */
+struct call_state {
+	u64 args[8];
+	s64 result;
+	u64 cgroup;
+	struct call call;
+	u32 number;          /* its place in calls */
+	u32 padding;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct call_state);
+} call_states SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct filter);
+} filters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 4096);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct path_key);
+	__type(value, struct path_sets);
+} prefixes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 1024);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct path_key);
+	__type(value, struct path_sets);
+} suffixes SEC(".maps");
+
+/* Files that are watched whatever name they go by. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct file_key);
+	__type(value, u32);  /* sets */
+} watched_files SEC(".maps");
+
+/* Files that this thread, which is the sensor's own, opens now are put in these sets, none when they are 0. */
+struct marking {
+	u32 thread;
+	u32 sets;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct marking);
+} marking SEC(".maps");
+
+/* Which sets a file is in, by what cannot stay the same when its path changes: its answer's slot is by the dentry's
+ * address, one CPU's own. */
+struct known_path {
+	u64 vfsmount;
+	u64 dentry;
+	u64 parent;
+	u64 hash_length;     /* of the name, as the dentry cache has it */
+	u64 inode;
+	u32 generation;
+	u32 sets;
+};
+
+#define KNOWN_PATHS 2048
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, KNOWN_PATHS);
+	__type(key, u32);
+	__type(value, struct known_path);
+} known_paths SEC(".maps");
+
+/* A key, and room behind it for what is put together of two pieces. */
+struct key_buffer {
+	struct path_key key;
+	u8 more[FILTER_PATH];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct key_buffer);
+} path_keys SEC(".maps");
 
 static __always_inline void *only_element(void *map)
 {

@@ -105,13 +105,9 @@ static __always_inline void walk_cwd(struct path_buffer *buffer, struct task_str
 	walk_path();
 }
 
-/* The same of a file. One that has no place in any directory tree, as a memfd has, goes by its own name. */
-static __always_inline void walk_file(struct path_buffer *buffer, struct file *file, struct task_struct *task)
+/* What has no place in any directory tree, as a memfd has none, goes by its own name. */
+static __always_inline void name_unplaced(struct path_buffer *buffer)
 {
-	buffer->vfsmount = (u64)READ(file, f_path.mnt);
-	buffer->dentry = (u64)READ(file, f_path.dentry);
-	buffer->namespace = (u64)READ(task, nsproxy, mnt_ns);
-	walk_path();
 	if (buffer->offset != MAX_PATH - 1 || !buffer->detached)
 		return;
 	struct entry entry;
@@ -123,6 +119,16 @@ static __always_inline void walk_file(struct path_buffer *buffer, struct file *f
 	bpf_probe_read_kernel(&buffer->text[at + 1], length & (MAX_NAME - 1), entry.name);
 	buffer->text[at] = '/';
 	buffer->offset = at;
+}
+
+/* The path of a file. */
+static __always_inline void walk_file(struct path_buffer *buffer, struct file *file, struct task_struct *task)
+{
+	buffer->vfsmount = (u64)READ(file, f_path.mnt);
+	buffer->dentry = (u64)READ(file, f_path.dentry);
+	buffer->namespace = (u64)READ(task, nsproxy, mnt_ns);
+	walk_path();
+	name_unplaced(buffer);
 }
 
 /* How long the path in the buffer is, at most MAX_PATH. */

@@ -14,6 +14,14 @@ static __always_inline u32 class_of(u16 kind)
 		return CLASS_FORK;
 	case EVENT_EXIT:
 		return CLASS_EXIT;
+	case EVENT_FILE:
+		return CLASS_FILE;
+	case EVENT_NETWORK:
+		return CLASS_NETWORK;
+	case EVENT_SYSTEM:
+		return CLASS_SYSTEM;
+	case EVENT_PACKET:
+		return CLASS_DNS;
 	default:
 		return CLASS_CGROUP;
 	}
@@ -52,7 +60,7 @@ static __always_inline void count_lost(u64 cgroup, u32 class)
  * The reader says that it sleeps, then looks at the ring once more; here the record is committed (a full
  * barrier), then the word is read: one of the two always sees the other. A discarded record wakes without
  * being delivered. */
-static __always_inline void wake_reader(bool urgent)
+static __always_inline void wake_reader(void *ring, bool urgent)
 {
 	struct reader_state *state = only_element(&reader);
 	if (!state)
@@ -61,7 +69,7 @@ static __always_inline void wake_reader(bool urgent)
 	if (mood == READER_AWAKE)
 		return;
 	if (mood == READER_DOZING && !urgent &&
-	    bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < bpf_ringbuf_query(&events, BPF_RB_RING_SIZE) / 4)
+	    bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) < bpf_ringbuf_query(ring, BPF_RB_RING_SIZE) / 4)
 		return;
 	void *nothing = bpf_ringbuf_reserve(&events, 8, 0);
 	if (!nothing)
@@ -85,7 +93,7 @@ static __always_inline u64 mix(u64 hash, u64 value)
 	return (hash ^ value) * 0x9e3779b97f4a7c15ULL;
 }
 
-static __always_inline void submit_record(void *record, u32 length, bool urgent)
+static __always_inline void submit_to(void *ring, void *record, u32 length, bool urgent)
 {
 	struct event_header *header = record;
 	u32 class = class_of(header->kind);
@@ -94,9 +102,22 @@ static __always_inline void submit_record(void *record, u32 length, bool urgent)
 		return;
 	header->sequence = (*sequence)++;
 	header->length = length;
-	if (bpf_ringbuf_output(&events, record, length, BPF_RB_NO_WAKEUP))
+	if (bpf_ringbuf_output(ring, record, length, BPF_RB_NO_WAKEUP))
 		count_lost(header->cgroup, class);
-	wake_reader(urgent);
+	wake_reader(ring, urgent);
+}
+
+static __always_inline void submit_record(void *record, u32 length, bool urgent)
+{
+	submit_to(&events, record, length, urgent);
+}
+
+/* Whether somebody waits to be woken by what is urgent: only then it is worth while to find out whether something
+ * is. */
+static __always_inline bool is_waiting(void)
+{
+	struct reader_state *state = only_element(&reader);
+	return state && *(volatile u32 *)&state->mood == READER_DOZING;
 }
 
 #endif

@@ -1,7 +1,7 @@
 //! The sensor of Podwarden: what containers do, from the kernel.
 //!
 //! ```text
-//! bpf/process.bpf.c ─► ring buffer ─► wire ─► processes, container ─► runtime_core::SensorItem
+//! bpf/sensor.bpf.c ─► ring buffer ─► wire ─► processes, container ─► runtime_core::SensorItem
 //!    (tracepoints)                  (decode)      (enrich)
 //!                                       respond ◄── runtime_core::Verdict
 //! ```
@@ -37,6 +37,7 @@
 mod capabilities;
 pub mod container;
 mod error;
+mod filter;
 mod loader;
 mod loss;
 pub mod names;

@@ -2,14 +2,19 @@
 //!
 //! Nothing is pinned: when the process ends, in whatever way, the kernel takes all of it away.
 
-use aya::maps::{Array, HashMap as BpfHashMap, Map, MapData, PerCpuArray, RingBuf};
-use aya::programs::Program;
+use std::collections::HashMap;
+
+use aya::maps::lpm_trie::{Key, LpmTrie};
+use aya::maps::{Array, HashMap as BpfHashMap, Map, MapData, PerCpuArray, ProgramArray, RingBuf};
+use aya::programs::{Program, ProgramFd};
 use aya::{Btf, Ebpf, EbpfLoader};
 use runtime_core::{CgroupId, EventClass};
 
 use crate::capabilities::{Attachment, HOOKS, HookPlan};
 use crate::container::CgroupController;
 use crate::error::SensorError;
+use crate::filter::calls::Handler;
+use crate::filter::{Filter, PathKey, PathSets, Sets};
 use crate::object;
 use crate::reader::Mood;
 
@@ -20,18 +25,40 @@ pub(crate) struct Settings {
     /// The kernel's number of that controller's hierarchy; 0 is the v2 tree.
     pub(crate) hierarchy: u32,
     pub(crate) ring_bytes: u32,
+    pub(crate) activity_ring_bytes: u32,
     pub(crate) processes: u32,
     pub(crate) cgroups: u32,
 }
 
+/// Where records come out.
+pub(crate) struct Rings {
+    /// Of processes and cgroups.
+    pub(crate) events: RingBuf<MapData>,
+    /// Of system calls and packets, which may come in floods. Nobody is woken by this one: what cannot wait wakes by
+    /// the other one.
+    pub(crate) activities: RingBuf<MapData>,
+}
+
 /// The loaded programs and their maps; dropping it detaches everything.
 pub(crate) struct Loaded {
-    pub(crate) ring: RingBuf<MapData>,
     reader: Array<MapData, u32>,
     cgroups: BpfHashMap<MapData, u64, [u8; 16]>,
     lost: BpfHashMap<MapData, [u8; 16], u64>,
     made: PerCpuArray<MapData, u64>,
     troubles: PerCpuArray<MapData, u64>,
+    calls: Array<MapData, [u8; 8]>,
+    filters: Array<MapData, [u32; 4]>,
+    marking: Array<MapData, [u32; 2]>,
+    prefixes: LpmTrie<MapData, [u8; 128], [u8; 8]>,
+    suffixes: LpmTrie<MapData, [u8; 128], [u8; 8]>,
+    watched_files: BpfHashMap<MapData, [u8; 16], u32>,
+    /// What the maps hold.
+    filter: Filter,
+    attachment: Attachment,
+    /// Whether the end of system calls is looked at, which costs every one of them.
+    sees_calls: bool,
+    /// The kernel empties the table when nobody holds it open: programs do not count.
+    _handlers: ProgramArray<MapData>,
     // Last, so that the programs go after the maps' handles; the kernel keeps what is in use.
     programs: Ebpf,
 }
@@ -40,10 +67,10 @@ pub(crate) struct Loaded {
 const TROUBLES: [&str; 4] = ["processes-full", "cgroups-full", "lost-full", "args-unreadable"];
 
 impl Loaded {
-    pub(crate) fn load(settings: &Settings, plan: HookPlan, btf: &Btf) -> Result<Self, SensorError> {
+    pub(crate) fn load(settings: &Settings, plan: HookPlan, btf: &Btf) -> Result<(Self, Rings), SensorError> {
         let object = match plan.attachment {
-            Attachment::Btf => object::PROCESS,
-            Attachment::Raw => object::PROCESS_RAW,
+            Attachment::Btf => object::SENSOR,
+            Attachment::Raw => object::SENSOR_RAW,
         };
         let source = source_number(settings.controller);
         let mut programs = EbpfLoader::new()
@@ -51,19 +78,35 @@ impl Loaded {
             .override_global("cgroup_source", &source, true)
             .override_global("cgroup_hierarchy", &settings.hierarchy, true)
             .map_max_entries("events", settings.ring_bytes)
+            .map_max_entries("activities", settings.activity_ring_bytes)
             .map_max_entries("processes", settings.processes)
             .map_max_entries("cgroups", settings.cgroups)
             .load(object)
             .map_err(|source| SensorError::Load(Box::new(source)))?;
-        let ring = RingBuf::try_from(take(&mut programs, "events")?);
+        let mut ring = |name| RingBuf::try_from(take(&mut programs, name)?).map_err(map_error(name));
+        let rings = Rings {
+            events: ring("events")?,
+            activities: ring("activities")?,
+        };
+        let handlers = load_handlers(&mut programs, plan.attachment, btf)?;
         let mut loaded = Self {
-            ring: ring.map_err(map_error("events"))?,
             reader: Array::try_from(take(&mut programs, "reader")?).map_err(map_error("reader"))?,
             cgroups: BpfHashMap::try_from(take(&mut programs, "cgroups")?).map_err(map_error("cgroups"))?,
             lost: BpfHashMap::try_from(take(&mut programs, "lost")?).map_err(map_error("lost"))?,
             made: PerCpuArray::try_from(take(&mut programs, "made")?).map_err(map_error("made"))?,
             troubles: PerCpuArray::try_from(take(&mut programs, "troubles")?)
                 .map_err(map_error("troubles"))?,
+            calls: Array::try_from(take(&mut programs, "calls")?).map_err(map_error("calls"))?,
+            filters: Array::try_from(take(&mut programs, "filters")?).map_err(map_error("filters"))?,
+            marking: Array::try_from(take(&mut programs, "marking")?).map_err(map_error("marking"))?,
+            prefixes: LpmTrie::try_from(take(&mut programs, "prefixes")?).map_err(map_error("prefixes"))?,
+            suffixes: LpmTrie::try_from(take(&mut programs, "suffixes")?).map_err(map_error("suffixes"))?,
+            watched_files: BpfHashMap::try_from(take(&mut programs, "watched_files")?)
+                .map_err(map_error("watched_files"))?,
+            filter: Filter::default(),
+            attachment: plan.attachment,
+            sees_calls: false,
+            _handlers: handlers,
             programs,
         };
         for class in 0..CLASSES.len() as u32 {
@@ -73,7 +116,91 @@ impl Loaded {
                 .insert(loss_key(CgroupId(0), class), 0, 0)
                 .map_err(map_error("lost"))?;
         }
-        Ok(loaded)
+        Ok((loaded, rings))
+    }
+
+    /// Puts another filter in force. What both want is heard of all the time: what is new is added first, what is
+    /// old is taken away last.
+    ///
+    /// System calls are looked at from the first filter on that wants any.
+    pub(crate) fn set_filter(&mut self, filter: Filter) -> Result<(), SensorError> {
+        add_to_trie(&mut self.prefixes, &self.filter.prefixes, &filter.prefixes)
+            .map_err(map_error("prefixes"))?;
+        add_to_trie(&mut self.suffixes, &self.filter.suffixes, &filter.suffixes)
+            .map_err(map_error("suffixes"))?;
+        let either = |a: Sets, b: Sets| Sets(a.0 | b.0);
+        let (all, any) = (
+            either(self.filter.all, filter.all),
+            either(self.filter.any, filter.any),
+        );
+        let has_suffixes = !self.filter.suffixes.is_empty() || !filter.suffixes.is_empty();
+        self.write_filter(all, any, has_suffixes)?;
+        for (&place, entry) in &filter.calls {
+            self.calls.set(place, entry, 0).map_err(map_error("calls"))?;
+        }
+        for &place in self.filter.calls.keys() {
+            if !filter.calls.contains_key(&place) {
+                self.calls.set(place, [0; 8], 0).map_err(map_error("calls"))?;
+            }
+        }
+        self.write_filter(filter.all, filter.any, !filter.suffixes.is_empty())?;
+        take_from_trie(&mut self.prefixes, &self.filter.prefixes, &filter.prefixes);
+        take_from_trie(&mut self.suffixes, &self.filter.suffixes, &filter.suffixes);
+        let wants_calls = filter.calls.values().any(|entry| entry[0] != 0);
+        self.filter = filter;
+        self.forget_answers()?;
+        if wants_calls && !self.sees_calls {
+            let btf = Btf::from_sys_fs().map_err(|source| SensorError::Btf(Box::new(source)))?;
+            attach_hook(&mut self.programs, self.attachment, SYSTEM_CALLS, &btf)?;
+            self.sees_calls = true;
+        }
+        Ok(())
+    }
+
+    /// The filter in force.
+    pub(crate) fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
+    /// Whether the end of system calls is looked at.
+    pub(crate) fn sees_calls(&self) -> bool {
+        self.sees_calls
+    }
+
+    /// Files that the calling thread opens from now on are watched as members of these sets; none of them with no
+    /// sets.
+    pub(crate) fn mark(&mut self, sets: Sets) -> Result<(), SensorError> {
+        let thread = rustix::thread::gettid().as_raw_nonzero().get() as u32;
+        self.marking
+            .set(0, [thread, u32::from(sets.0)], 0)
+            .map_err(map_error("marking"))
+    }
+
+    /// Makes the kernel find out anew which sets files are in.
+    pub(crate) fn forget_answers(&mut self) -> Result<(), SensorError> {
+        self.write_filter(self.filter.all, self.filter.any, !self.filter.suffixes.is_empty())
+    }
+
+    /// Forgets which files are watched by device and inode.
+    pub(crate) fn forget_files(&mut self) {
+        let keys: Vec<[u8; 16]> = self.watched_files.keys().filter_map(Result::ok).collect();
+        for key in keys {
+            // One that is not there was pushed out.
+            let _ = self.watched_files.remove(&key);
+        }
+    }
+
+    fn write_filter(&mut self, all: Sets, any: Sets, suffixes: bool) -> Result<(), SensorError> {
+        let [.., generation] = self.filters.get(&0, 0).map_err(map_error("filters"))?;
+        // The kernel counts on as well; a step that it makes in between may be lost, but not both.
+        let generation = generation.wrapping_add(1 << 16);
+        let words = [
+            u32::from(all.0),
+            u32::from(any.0),
+            u32::from(suffixes),
+            generation,
+        ];
+        self.filters.set(0, words, 0).map_err(map_error("filters"))
     }
 
     /// Attaches the programs; from here on there are events.
@@ -161,6 +288,53 @@ impl Loaded {
     }
 }
 
+/// The tracepoint at the end of system calls.
+const SYSTEM_CALLS: &str = "sys_exit";
+
+/// Loads the programs that the one at the end of system calls goes on to.
+fn load_handlers(
+    programs: &mut Ebpf,
+    how: Attachment,
+    btf: &Btf,
+) -> Result<ProgramArray<MapData>, SensorError> {
+    let mut table = ProgramArray::try_from(take(programs, "handlers")?).map_err(map_error("handlers"))?;
+    for (handler, name) in Handler::PROGRAMS {
+        let program = load_program(programs, how, name, SYSTEM_CALLS, btf)?;
+        table
+            .set(handler as u32, &program, 0)
+            .map_err(map_error("handlers"))?;
+    }
+    Ok(table)
+}
+
+fn add_to_trie(
+    trie: &mut LpmTrie<MapData, [u8; 128], [u8; 8]>,
+    old: &HashMap<PathKey, PathSets>,
+    new: &HashMap<PathKey, PathSets>,
+) -> Result<(), aya::maps::MapError> {
+    for (key, sets) in new {
+        if old.get(key) != Some(sets) {
+            trie.insert(&trie_key(key), sets.bytes(), 0)?;
+        }
+    }
+    Ok(())
+}
+
+fn take_from_trie(
+    trie: &mut LpmTrie<MapData, [u8; 128], [u8; 8]>,
+    old: &HashMap<PathKey, PathSets>,
+    new: &HashMap<PathKey, PathSets>,
+) {
+    for key in old.keys().filter(|key| !new.contains_key(*key)) {
+        // It was put there; if it is gone all the same, all is well.
+        let _ = trie.remove(&trie_key(key));
+    }
+}
+
+fn trie_key(key: &PathKey) -> Key<[u8; 128]> {
+    Key::new(key.bits(), key.text())
+}
+
 fn take(programs: &mut Ebpf, name: &'static str) -> Result<Map, SensorError> {
     programs.take_map(name).ok_or_else(|| SensorError::Missing {
         kind: "map",
@@ -175,11 +349,44 @@ fn map_error(map: &'static str) -> impl Fn(aya::maps::MapError) -> SensorError {
     }
 }
 
-fn attach_hook(programs: &mut Ebpf, how: Attachment, hook: &str, btf: &Btf) -> Result<(), SensorError> {
-    let name = match how {
-        Attachment::Btf => format!("btf_{hook}"),
-        Attachment::Raw => format!("raw_{hook}"),
+/// Loads a program for a tracepoint without attaching it, and gives a handle to it.
+fn load_program(
+    programs: &mut Ebpf,
+    how: Attachment,
+    name: &str,
+    hook: &str,
+    btf: &Btf,
+) -> Result<ProgramFd, SensorError> {
+    let name = program_name(how, name);
+    let loaded = match programs.program_mut(&name) {
+        Some(Program::BtfTracePoint(program)) => program
+            .load(hook, btf)
+            .and_then(|()| program.fd()?.try_clone().map_err(Into::into)),
+        Some(Program::RawTracePoint(program)) => program
+            .load()
+            .and_then(|()| program.fd()?.try_clone().map_err(Into::into)),
+        _ => {
+            return Err(SensorError::Missing {
+                kind: "program",
+                name,
+            });
+        }
     };
+    loaded.map_err(|source| SensorError::Program {
+        program: name,
+        source: Box::new(source),
+    })
+}
+
+fn program_name(how: Attachment, name: &str) -> String {
+    match how {
+        Attachment::Btf => format!("btf_{name}"),
+        Attachment::Raw => format!("raw_{name}"),
+    }
+}
+
+fn attach_hook(programs: &mut Ebpf, how: Attachment, hook: &str, btf: &Btf) -> Result<(), SensorError> {
+    let name = program_name(how, hook);
     let attached = match programs.program_mut(&name) {
         Some(Program::BtfTracePoint(program)) => {
             program.load(hook, btf).and_then(|()| program.attach().map(drop))
@@ -211,12 +418,7 @@ fn source_number(controller: CgroupController) -> u32 {
 }
 
 /// The classes of events that the programs make, each at its number: `enum event_class` in `bpf/events.h`.
-pub(crate) const CLASSES: [EventClass; 4] = [
-    EventClass::Exec,
-    EventClass::Fork,
-    EventClass::Exit,
-    EventClass::Cgroup,
-];
+pub(crate) const CLASSES: [EventClass; 8] = EventClass::ALL;
 
 /// `struct loss_key` in `bpf/maps.bpf.h`.
 fn loss_key(cgroup: CgroupId, class: u32) -> [u8; 16] {

@@ -1,15 +1,17 @@
 //! Sequence numbers: which records were made and never came.
 
-use std::collections::HashMap;
-
 use runtime_core::EventClass;
 
 use crate::wire::{Body, Record};
 
+/// One number for each class.
+pub(crate) type ByClass = [u64; EventClass::ALL.len()];
+
 /// Follows the sequence numbers of each CPU and class.
 #[derive(Debug, Default)]
 pub(crate) struct Sequences {
-    next: HashMap<(u16, EventClass), u64>,
+    /// The next number of each class, for each CPU.
+    next: Vec<ByClass>,
 }
 
 impl Sequences {
@@ -17,10 +19,11 @@ impl Sequences {
     ///
     /// The first record of a CPU and class is number 0, so that losses at the very start count as well.
     pub(crate) fn gap_before(&mut self, record: &Record<'_>) -> u64 {
-        let next = self
-            .next
-            .entry((record.header.cpu, class_of(&record.body)))
-            .or_default();
+        let cpu = usize::from(record.header.cpu);
+        if cpu >= self.next.len() {
+            self.next.resize(cpu + 1, ByClass::default());
+        }
+        let next = &mut self.next[cpu][class_of(&record.body) as usize];
         let gap = record.header.sequence.saturating_sub(*next);
         *next = (*next).max(record.header.sequence.saturating_add(1));
         gap
@@ -33,14 +36,18 @@ pub(crate) fn class_of(body: &Body<'_>) -> EventClass {
         Body::Exec(_) => EventClass::Exec,
         Body::Fork(_) => EventClass::Fork,
         Body::Exit(_) => EventClass::Exit,
-        Body::CgroupMade { .. } | Body::CgroupRemoved { .. } => EventClass::Cgroup,
+        Body::CgroupMade(_) | Body::CgroupRemoved(_) => EventClass::Cgroup,
+        Body::File(_) => EventClass::File,
+        Body::Network(_) => EventClass::Network,
+        Body::System(_) => EventClass::System,
+        Body::Packet(_) => EventClass::Dns,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{ExitRecord, Header};
+    use crate::wire::{CgroupRecord, ExitRecord, Header};
 
     fn mk_exit(cpu: u16, sequence: u64) -> Record<'static> {
         Record {
@@ -70,7 +77,7 @@ mod tests {
         let mut sequences = Sequences::default();
         sequences.gap_before(&mk_exit(0, 0));
         let made = Record {
-            body: Body::CgroupMade { path: b"" },
+            body: Body::CgroupMade(CgroupRecord { path: b"" }),
             ..mk_exit(0, 0)
         };
         assert_eq!(sequences.gap_before(&made), 0);

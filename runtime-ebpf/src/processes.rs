@@ -9,7 +9,7 @@ use runtime_core::process::{
 use runtime_core::{BootTime, CgroupId, FileId, Pid, RawString, Timestamp};
 
 use crate::seed::TICK;
-use crate::wire::{ExecRecord, ExitRecord, ForkRecord, Header, flags};
+use crate::wire::{Actor, ExecRecord, ExitRecord, ForkRecord, Header, flags};
 
 /// How many ancestors are kept of each process.
 const MAX_ANCESTORS: usize = 16;
@@ -157,6 +157,60 @@ impl ProcessTable {
         self.entries.get(&pid.0)?.clone().into_process(pid.0)
     }
 
+    /// The process that made a system call, with the ids that it has now.
+    ///
+    /// One that the table does not know, or knows by another executable (an exec was lost), is put together from
+    /// what the record says.
+    pub(crate) fn actor(&mut self, header: &Header, actor: &Actor<'_>, clock: &ClockPair) -> Arc<Process> {
+        let exe_marked = actor.has(flags::EXE_TRUNCATED) || actor.has(flags::EXE_DETACHED);
+        if let Some(entry) = self.entries.get_mut(&actor.pid)
+            && entry.started(actor.start)
+            && let Some(image) = &entry.image
+            && (exe_marked || *image.exe == *actor.exe)
+        {
+            let own = image.pid.0 == actor.pid && entry.started(image.start_boot.as_nanos());
+            if !own {
+                entry.image = entry.clone().into_process(actor.pid);
+            }
+            if let Some(image) = &mut entry.image {
+                let ids = &image.credentials;
+                if (ids.uid, ids.gid, ids.euid) != (actor.uid, actor.gid, actor.euid) {
+                    let changed = Arc::make_mut(image);
+                    changed.credentials.uid = actor.uid;
+                    changed.credentials.gid = actor.gid;
+                    changed.credentials.euid = actor.euid;
+                }
+                return Arc::clone(image);
+            }
+        }
+        let process = Arc::new(unknown_process(header, actor, clock));
+        let entry = Entry {
+            start: actor.start,
+            seeded: false,
+            parent_start: 0,
+            image: Some(Arc::clone(&process)),
+            ancestors: [].into(),
+        };
+        self.insert(actor.pid, entry);
+        process
+    }
+
+    /// What is known of a process's ids before what is being taken in now.
+    pub(crate) fn credentials(&self, pid: u32, start: u64) -> Option<&Credentials> {
+        let entry = self.entries.get(&pid).filter(|entry| entry.started(start))?;
+        Some(&entry.image.as_ref()?.credentials)
+    }
+
+    /// Takes note of a process's effective capabilities.
+    pub(crate) fn set_capabilities(&mut self, pid: u32, effective: u64) {
+        if let Some(entry) = self.entries.get_mut(&pid)
+            && let Some(image) = &mut entry.image
+            && image.credentials.effective_caps != effective
+        {
+            Arc::make_mut(image).credentials.effective_caps = effective;
+        }
+    }
+
     fn insert(&mut self, pid: u32, entry: Entry) {
         if self.entries.len() >= self.limit && !self.entries.contains_key(&pid) {
             // Exits were lost, or there are more processes than the table is for. Halving it makes the cost
@@ -194,6 +248,57 @@ impl Entry {
             ancestors: self.ancestors.to_vec(),
             ..Process::clone(&image)
         }))
+    }
+}
+
+/// A process of which nothing was seen before it made a system call.
+fn unknown_process(header: &Header, actor: &Actor<'_>, clock: &ClockPair) -> Process {
+    let exe = marked_path(
+        actor.exe,
+        actor.has(flags::EXE_TRUNCATED),
+        actor.has(flags::EXE_DETACHED),
+    );
+    let parent_exe = if actor.has(flags::PARENT_RUNTIME) {
+        ParentExe::Runtime
+    } else if actor.parent_exe.is_empty() {
+        ParentExe::Unknown
+    } else {
+        ParentExe::Path(marked_path(
+            actor.parent_exe,
+            actor.has(flags::PARENT_TRUNCATED),
+            actor.has(flags::PARENT_DETACHED),
+        ))
+    };
+    let name = actor.exe.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+    Process {
+        pid: Pid(actor.pid),
+        container_pid: Pid(0),
+        start_boot: BootTime::from_nanos(actor.start),
+        start_time: clock.wall_time(actor.start),
+        file: FileId { device: 0, inode: 0 },
+        identity: ProcessIdentity::resolve(&exe, InvokedName::Executable(actor.exe), &[], b"/"),
+        args: Vec::new(),
+        args_truncated: true,
+        args_count: 0,
+        cwd: RawString::default(),
+        comm: name[..name.len().min(15)].into(),
+        credentials: Credentials {
+            uid: actor.uid,
+            gid: actor.gid,
+            euid: actor.euid,
+            effective_caps: 0,
+            permitted_caps: 0,
+        },
+        cgroup: CgroupId(header.cgroup),
+        namespaces: Namespaces { pid: 0, mount: 0 },
+        parent: Parent {
+            pid: Pid(0),
+            start_boot: BootTime::from_nanos(0),
+            exe: parent_exe,
+            inferred: true,
+        },
+        ancestors: Vec::new(),
+        exe,
     }
 }
 
@@ -293,7 +398,7 @@ pub(crate) fn exe_path(exec: &ExecRecord<'_>) -> RawString {
 
 /// `(truncated)` stands before a path whose head is missing, `(detached)` before one that leads to the root of a
 /// mount which is not in the process's mount namespace: whoever makes such a mount chooses what that path is.
-fn marked_path(path: &[u8], truncated: bool, detached: bool) -> RawString {
+pub(crate) fn marked_path(path: &[u8], truncated: bool, detached: bool) -> RawString {
     let mark: &[u8] = match (truncated, detached) {
         (false, false) => return path.into(),
         (true, _) => b"(truncated)",

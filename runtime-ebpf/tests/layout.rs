@@ -52,7 +52,7 @@ impl Btf {
     }
 
     fn of_object() -> Self {
-        let bytes = include_bytes!("../obj/process.bpf.o").to_vec();
+        let bytes = include_bytes!("../obj/sensor.bpf.o").to_vec();
         let file = object::File::parse(bytes.as_slice()).unwrap();
         Self::parse(file.section_by_name(".BTF").unwrap().data().unwrap())
     }

@@ -1,6 +1,6 @@
 //! What every engine is to the outside.
 
-use runtime_core::{EngineKind, Event, Finding};
+use runtime_core::{EngineKind, Event, Finding, Needs};
 
 /// Judges events, one at a time, by what it knows.
 ///
@@ -15,4 +15,7 @@ pub trait Engine: Send {
     /// It takes `&mut self` so that an engine may keep buffers: an event in which nothing is found is to cost
     /// no allocation.
     fn judge(&mut self, event: &Event, findings: &mut Vec<Finding>);
+
+    /// The events that it may find something in.
+    fn needs(&self) -> Needs;
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use runtime_core::policy::{EffectivePolicy, Mode, PolicySet};
-use runtime_core::{ContainerId, EngineKind, Event, Finding, Verdict};
+use runtime_core::{ContainerId, EngineKind, Event, Finding, Needs, Verdict};
 
 use crate::engine::Engine;
 
@@ -67,6 +67,15 @@ impl Pipeline {
             },
         );
         Verdict::merge(findings)
+    }
+
+    /// The events that any of its engines may find something in: what a sensor has to deliver.
+    pub fn needs(&self) -> Needs {
+        let mut needs = Needs::default();
+        for engine in &self.engines {
+            needs.join(engine.needs());
+        }
+        needs
     }
 
     /// Other policies from now on.
@@ -142,6 +151,10 @@ mod tests {
                 severity: Severity::High,
                 response: Response::Kill,
             });
+        }
+
+        fn needs(&self) -> Needs {
+            Needs::everything()
         }
     }
 

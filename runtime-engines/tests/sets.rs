@@ -1,11 +1,12 @@
 //! Many rules are judged as each would be alone, and say what they need of a sensor.
 
 use proptest::prelude::*;
+use runtime_core::Needs;
 use runtime_core::event::network::{NetworkOperation, Protocol};
 use runtime_core::event::{FileOperation, Open};
 use runtime_core::policy::RuleSource;
 use runtime_core::{Activity, Event, EventClass, Syscall, SystemActivity};
-use runtime_engines::signatures::Needs;
+use runtime_engines::signatures::covers;
 use runtime_engines::testing::{
     ExecBuilder, mk_connect_event, mk_dns_event, mk_exec_event, mk_exit_event, mk_file_event, mk_fork_event,
     mk_open_event, mk_socket_event, mk_system_event, with_call, with_process_of,
@@ -281,7 +282,7 @@ proptest! {
         let mut engine = SignatureEngine::new(rules);
         for event in &events {
             let found = judge(&mut engine, event);
-            prop_assert!(found.is_empty() || needs.covers(event), "{:?} {:?} {:?}", found, needs, event.activity);
+            prop_assert!(found.is_empty() || covers(&needs, event), "{:?} {:?} {:?}", found, needs, event.activity);
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use runtime_core::{CgroupId, Container, EventClass, Loss};
 
 use crate::loader::Loaded;
+use crate::loss::ByClass;
 
 /// What the kernel counted as lost, and how much of that was told.
 #[derive(Debug, Default)]
@@ -14,7 +15,7 @@ pub(super) struct Losses {
     /// Cgroups that are gone, with the containers they were of; nothing can be lost in them any more.
     gone: HashMap<CgroupId, Option<Arc<Container>>>,
     /// What was lost in cgroups that are not counted any more.
-    past: HashMap<EventClass, u64>,
+    past: ByClass,
 }
 
 impl Losses {
@@ -42,7 +43,7 @@ impl Losses {
             }
             if gone.contains_key(&cgroup) {
                 self.told.remove(&(cgroup, class));
-                *self.past.entry(class).or_default() += total;
+                self.past[class as usize] += total;
                 loaded.forget_lost(cgroup, class);
             }
         }
@@ -50,10 +51,10 @@ impl Losses {
     }
 
     /// Everything that was lost so far, by class.
-    pub(super) fn totals(&self, loaded: &Loaded) -> HashMap<EventClass, u64> {
-        let mut totals = self.past.clone();
+    pub(super) fn totals(&self, loaded: &Loaded) -> ByClass {
+        let mut totals = self.past;
         for (_, class, count) in loaded.lost() {
-            *totals.entry(class).or_default() += count;
+            totals[class as usize] += count;
         }
         totals
     }

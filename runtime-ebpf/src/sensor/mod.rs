@@ -1,19 +1,23 @@
 //! The sensor: records from the kernel, made into events of the core.
 
+mod file;
 mod host;
 mod losses;
+mod marks;
+mod network;
+mod system;
 mod translate;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::os::fd::AsRawFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aya::Btf;
+use aya::maps::{MapData, RingBuf};
 use runtime_core::ports::PortError;
-use runtime_core::{Container, EventClass, EventSource, SensorItem};
+use runtime_core::{Container, EventClass, EventSource, Needs, SensorItem};
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use self::host::{HostNamespaces, hierarchy_number, read_clocks};
@@ -22,18 +26,25 @@ use self::translate::{State, Tell};
 use crate::capabilities::{Attachment, Capabilities, HookPlan, plan_hooks};
 use crate::container::{CgroupTree, ContainerIndex, ContainerOptions, Lookup};
 use crate::error::SensorError;
-use crate::loader::{CLASSES, Loaded, Settings};
+use crate::filter::Filter;
+use crate::loader::{CLASSES, Loaded, Rings, Settings};
+use crate::loss::ByClass;
 use crate::reader::{Mood, Pacer, Pause};
 use crate::seed::read_process;
+use crate::wire::Record;
 
 /// How the sensor is set up.
 #[derive(Debug, Clone)]
 pub struct SensorOptions {
     /// Where the host's files and processes are.
     pub containers: ContainerOptions,
-    /// Size of the ring buffer in bytes: a power of two and a multiple of the page size. It counts twice in the
-    /// process's resident memory, because it is mapped twice in a row.
+    /// What is to be delivered beside execs, from the start on; see [`Sensor::set_needs`].
+    pub needs: Needs,
+    /// Size in bytes of the ring buffer for processes and cgroups: a power of two and a multiple of the page size. It
+    /// counts twice in the process's resident memory, because it is mapped twice in a row.
     pub ring_bytes: u32,
+    /// Size in bytes of the ring buffer for everything else, as above.
+    pub activity_ring_bytes: u32,
     /// How many live processes the kernel remembers; past that, parents are inferred.
     pub max_processes: u32,
     /// How many cgroups the kernel knows the containers of.
@@ -52,7 +63,9 @@ impl Default for SensorOptions {
     fn default() -> Self {
         Self {
             containers: ContainerOptions::default(),
-            ring_bytes: 4 << 20,
+            needs: Needs::default(),
+            ring_bytes: 2 << 20,
+            activity_ring_bytes: 4 << 20,
             max_processes: 16_384,
             max_cgroups: 16_384,
             poll_interval: Duration::from_micros(500),
@@ -87,6 +100,10 @@ pub struct SensorStats {
 /// Minimum kernel: 5.10, with BTF.
 pub struct Sensor {
     loaded: Loaded,
+    rings: Rings,
+    /// A record of the first ring that waits for its turn; empty when there is none.
+    held: Vec<u8>,
+    proc_root: PathBuf,
     capabilities: Capabilities,
     plan: HookPlan,
     pacer: Pacer,
@@ -116,17 +133,21 @@ impl Sensor {
             controller,
             hierarchy: hierarchy_number(options, controller),
             ring_bytes: options.ring_bytes,
+            activity_ring_bytes: options.activity_ring_bytes,
             processes: options.max_processes,
             cgroups: options.max_cgroups,
         };
         // Large, and needed only until everything is attached.
         let btf = Btf::from_sys_fs().map_err(|source| SensorError::Btf(Box::new(source)))?;
-        let mut loaded = Loaded::load(&settings, plan, &btf)?;
+        let (mut loaded, rings) = Loaded::load(&settings, plan, &btf)?;
         loaded.attach(plan, &btf)?;
         drop(btf);
         let index = ContainerIndex::discover(&options.containers)?;
         let mut sensor = Self {
             loaded,
+            rings,
+            held: Vec::new(),
+            proc_root: options.containers.proc_root.clone(),
             capabilities,
             plan,
             pacer: Pacer::new(options.poll_interval, options.patience, Instant::now()),
@@ -136,6 +157,7 @@ impl Sensor {
         };
         sensor.tell_of_cgroups();
         sensor.seed(&options.containers.proc_root);
+        sensor.set_needs(&options.needs)?;
         Ok(sensor)
     }
 
@@ -173,6 +195,16 @@ impl Sensor {
         }
     }
 
+    /// Says what is to be delivered from now on, beside execs and what the options ask for: the kernel hands over no
+    /// more than that, as far as it can tell.
+    ///
+    /// What both the old needs and the new ones want is delivered without a gap. Once anything is needed that system
+    /// calls make, the end of every system call on the machine is looked at, and stays so.
+    pub fn set_needs(&mut self, needs: &Needs) -> Result<(), SensorError> {
+        self.loaded.set_filter(Filter::of(needs))?;
+        self.mark_files()
+    }
+
     /// What was found of the kernel.
     pub fn capabilities(&self) -> &Capabilities {
         &self.capabilities
@@ -195,11 +227,7 @@ impl Sensor {
 
     /// Counts since the start.
     pub fn stats(&self) -> Result<SensorStats, SensorError> {
-        let all = |counts: &HashMap<EventClass, u64>| {
-            CLASSES
-                .map(|class| (class, counts.get(&class).copied().unwrap_or(0)))
-                .to_vec()
-        };
+        let all = |counts: &ByClass| CLASSES.map(|class| (class, counts[class as usize])).to_vec();
         Ok(SensorStats {
             made: self.loaded.made()?,
             delivered: all(&self.state.delivered),
@@ -251,7 +279,7 @@ impl Sensor {
                 tv_sec: 3600,
                 tv_nsec: 0,
             });
-            let mut fds = [PollFd::new(&self.loaded.ring, PollFlags::IN)];
+            let mut fds = [PollFd::new(&self.rings.events, PollFlags::IN)];
             match rustix::event::poll(&mut fds, Some(&timeout)) {
                 Ok(0) | Err(rustix::io::Errno::INTR) => {}
                 Ok(_) => self.pacer.woken(),
@@ -262,41 +290,74 @@ impl Sensor {
         Ok(items)
     }
 
+    /// Handles what is in the rings, in the order of time.
+    ///
+    /// What a system call did has to come after the exec of the process that made it, and before its exit, which
+    /// come from the other ring. A record is in its ring before the process goes on to what makes the next one. So
+    /// whoever has seen an activity finds all events before it when looking at the other ring after that, and the
+    /// other way round.
     fn drain(&mut self, each: &mut dyn FnMut(SensorItem)) -> usize {
-        let (mut records, mut items) = (0, 0);
-        let mut gap = false;
-        while records < BATCH {
-            {
-                let Some(bytes) = self.loaded.ring.next() else {
-                    break;
-                };
-                if records == 0 {
-                    self.state.clock = read_clocks();
-                }
-                records += 1;
-                gap |= self.state.take_in(&bytes, &mut |item| {
-                    items += 1;
-                    each(item);
-                });
+        let (mut records, mut items, mut urgent_loss) = (0, 0, false);
+        let Self {
+            rings,
+            held,
+            loaded,
+            state,
+            losses,
+            ..
+        } = self;
+        let mut take_in = |bytes: &[u8]| {
+            if records == 0 {
+                state.clock = read_clocks();
             }
-            for (cgroup, container) in self.state.gone.drain(..) {
-                self.losses.cgroup_gone(cgroup, container);
+            records += 1;
+            urgent_loss |= state.take_in(bytes, &mut |item| {
+                items += 1;
+                each(item);
+            });
+            for (cgroup, container) in state.gone.drain(..) {
+                losses.cgroup_gone(cgroup, container);
             }
-            for tell in self.state.to_tell.drain(..) {
-                if let Err(error) = tell.carry_out(&mut self.loaded) {
+            for tell in state.to_tell.drain(..) {
+                if let Err(error) = tell.carry_out(loaded) {
                     // Nothing is missed by it: the kernel goes on to watch a cgroup that it does not know.
                     tracing::debug!(%error, "the kernel's map of cgroups is full");
                 }
+            }
+            records
+        };
+        loop {
+            hold_next(held, &mut rings.events);
+            let handled = if let Some(activity) = rings.activities.next() {
+                let time = Record::time_of(&activity);
+                loop {
+                    hold_next(held, &mut rings.events);
+                    if held.is_empty() || Record::time_of(held) > time {
+                        break;
+                    }
+                    take_in(held);
+                    held.clear();
+                }
+                take_in(&activity)
+            } else if held.is_empty() {
+                break;
+            } else {
+                let handled = take_in(held);
+                held.clear();
+                handled
+            };
+            if handled >= BATCH {
+                break;
             }
         }
         if records > 0 {
             self.pacer.found();
         }
-        if gap {
+        if urgent_loss {
             items += self.report_losses(each);
         }
         // A batch of records of which none is an item is still something that was there.
-        items.max(usize::from(records == BATCH))
+        items.max(usize::from(records >= BATCH))
     }
 
     /// Tells of what the kernel counted as lost since the last time.
@@ -322,9 +383,22 @@ impl Sensor {
     }
 }
 
+/// Takes the next record out of a ring, unless one is held that was not handled yet.
+fn hold_next(held: &mut Vec<u8>, ring: &mut RingBuf<MapData>) {
+    if held.is_empty()
+        && let Some(record) = ring.next()
+    {
+        held.extend_from_slice(&record);
+    }
+}
+
 impl EventSource for Sensor {
     fn poll(&mut self, timeout: Duration, each: &mut dyn FnMut(SensorItem)) -> Result<usize, PortError> {
         Ok(Self::poll(self, timeout, each)?)
+    }
+
+    fn set_needs(&mut self, needs: &Needs) -> Result<(), PortError> {
+        Ok(Self::set_needs(self, needs)?)
     }
 }
 
@@ -332,7 +406,7 @@ impl fmt::Debug for Sensor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sensor")
             .field("plan", &self.plan)
-            .field("ring", &self.loaded.ring.as_raw_fd())
+            .field("ring", &self.rings.events.as_raw_fd())
             .finish_non_exhaustive()
     }
 }

@@ -5,18 +5,47 @@ use std::sync::Arc;
 
 use runtime_core::event::Exit;
 use runtime_core::{
-    Activity, BootTime, CgroupId, Container, Event, EventClass, Exec, FileId, Loss, Outcome, Pid, Process,
-    SensorItem, Trust,
+    Activity, BootTime, Call, CgroupId, Container, Event, EventClass, Exec, FileId, Loss, Outcome, Pid,
+    Process, SensorItem, Syscall, Trust, process::Credentials,
 };
 
 use super::host::{HostNamespaces, read_clocks};
+use super::{file, network, system};
 use crate::container::{ContainerIndex, ExecHint, Lookup, Resolution};
 use crate::error::SensorError;
+use crate::filter::call_at;
 use crate::loader::Loaded;
-use crate::loss::{Sequences, class_of};
+use crate::loss::{ByClass, Sequences, class_of};
 use crate::origin::{is_runtime_setup, origin_of};
 use crate::processes::{ClockPair, ProcessTable};
-use crate::wire::{Body, ExecRecord, ExitRecord, Header, Record};
+use crate::wire::flags;
+use crate::wire::{Actor, Body, ExecRecord, ExitRecord, Header, Record};
+
+/// What a record says was done.
+pub(super) struct Subject {
+    pub(super) activity: Activity,
+    pub(super) outcome: Outcome,
+    pub(super) trust: Trust,
+}
+
+impl Subject {
+    /// Of a call: it was done unless it returned an error, and comes from kernel objects where the record says so.
+    pub(super) fn of_call(actor: &Actor<'_>, activity: Activity) -> Self {
+        Self {
+            activity,
+            outcome: if actor.result < 0 {
+                Outcome::Attempted
+            } else {
+                Outcome::Done
+            },
+            trust: if actor.has(flags::SUBJECT_KERNEL) {
+                Trust::Kernel
+            } else {
+                Trust::Argument
+            },
+        }
+    }
+}
 
 /// Everything that records are turned into events with; apart from the ring, which lends the records.
 pub(super) struct State {
@@ -26,8 +55,8 @@ pub(super) struct State {
     host: HostNamespaces,
     pub(super) clock: ClockPair,
     lifecycle: bool,
-    pub(super) delivered: HashMap<EventClass, u64>,
-    pub(super) gaps: HashMap<EventClass, u64>,
+    pub(super) delivered: ByClass,
+    pub(super) gaps: ByClass,
     pub(super) malformed: u64,
     /// Containers whose start was seen and whose entrypoint was not yet.
     starting: HashSet<CgroupId>,
@@ -75,8 +104,8 @@ impl State {
             host,
             clock: read_clocks(),
             lifecycle,
-            delivered: HashMap::new(),
-            gaps: HashMap::new(),
+            delivered: ByClass::default(),
+            gaps: ByClass::default(),
             malformed: 0,
             starting: HashSet::new(),
             to_tell: Vec::new(),
@@ -118,11 +147,9 @@ impl State {
             }
         };
         let class = class_of(&record.body);
-        *self.delivered.entry(class).or_default() += 1;
+        self.delivered[class as usize] += 1;
         let gap = self.sequences.gap_before(&record);
-        if gap > 0 {
-            *self.gaps.entry(class).or_default() += gap;
-        }
+        self.gaps[class as usize] += gap;
         match &record.body {
             Body::Exec(exec) => self.exec(&record.header, exec, each),
             Body::Fork(fork) => {
@@ -134,8 +161,8 @@ impl State {
                 }
             }
             Body::Exit(exit) => self.exit(&record.header, exit, each),
-            Body::CgroupMade { path } => self.index.cgroup_made(CgroupId(record.header.cgroup), path),
-            Body::CgroupRemoved { .. } => {
+            Body::CgroupMade(made) => self.index.cgroup_made(CgroupId(record.header.cgroup), made.path),
+            Body::CgroupRemoved(_) => {
                 let cgroup = CgroupId(record.header.cgroup);
                 let container = self.index.cgroup_removed(cgroup);
                 self.cgroup_gone(cgroup, container.as_ref());
@@ -143,8 +170,71 @@ impl State {
                     each(SensorItem::ContainerStopped(container));
                 }
             }
+            Body::File(file) => self.call(&record.header, &file.actor, each, |syscall, _, _| {
+                file::file_activity(syscall, file)
+            }),
+            Body::Network(network) => self.call(&record.header, &network.actor, each, |syscall, _, _| {
+                network::network_activity(syscall, network)
+            }),
+            Body::System(system) => {
+                self.call(&record.header, &system.actor, each, |syscall, before, index| {
+                    let container_of = |cgroup| match index.lookup(cgroup) {
+                        Lookup::Container(container) => Some(container.id.clone()),
+                        Lookup::Host | Lookup::Unresolved => None,
+                    };
+                    system::system_activity(syscall, system, before, &container_of)
+                });
+                self.processes
+                    .set_capabilities(system.actor.pid, system.effective_caps);
+            }
+            Body::Packet(_) => {}
         }
+        // What may come in floods is told of with the next report; of the rest, as soon as can be.
         gap > 0
+            && matches!(
+                class,
+                EventClass::Exec | EventClass::Fork | EventClass::Exit | EventClass::Cgroup
+            )
+    }
+
+    /// Takes in what a system call did; `subject` says what that was.
+    fn call(
+        &mut self,
+        header: &Header,
+        actor: &Actor<'_>,
+        each: &mut dyn FnMut(SensorItem),
+        subject: impl FnOnce(Syscall, &Credentials, &ContainerIndex) -> Option<Subject>,
+    ) {
+        let Lookup::Container(container) = self.index.lookup(CgroupId(header.cgroup)) else {
+            // A process of the host that the kernel has not been told to ignore.
+            return;
+        };
+        let Some(syscall) = call_at(actor.call) else {
+            self.malformed += 1;
+            return;
+        };
+        let container = Arc::clone(container);
+        let before = self.processes.credentials(actor.pid, actor.start).copied();
+        let process = self.processes.actor(header, actor, &self.clock);
+        let before = before.as_ref().unwrap_or(&process.credentials);
+        let Some(Subject {
+            activity,
+            outcome,
+            trust,
+        }) = subject(syscall, before, &self.index)
+        else {
+            return;
+        };
+        each(SensorItem::Event(Event {
+            outcome,
+            trust,
+            call: Some(Call {
+                syscall,
+                result: Some(actor.result),
+                io_uring: actor.has(flags::IO_URING),
+            }),
+            ..self.event(header, Some(container), process, activity)
+        }));
     }
 
     fn exec(&mut self, header: &Header, exec: &ExecRecord<'_>, each: &mut dyn FnMut(SensorItem)) {

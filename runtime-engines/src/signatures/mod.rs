@@ -42,13 +42,13 @@ mod tree;
 mod types;
 
 use runtime_core::policy::RuleSource;
-use runtime_core::{EngineKind, Event, Finding};
+use runtime_core::{EngineKind, Event, Finding, Needs};
 
 use crate::engine::Engine;
 use tree::Scratch;
 
 pub use field::{Argument, FIELDS, Field, FieldType};
-pub use needs::{Needs, Paths};
+pub use needs::covers;
 pub use ruleset::{Rule, RuleSet};
 
 /// The signatures that Podwarden brings with it.
@@ -96,5 +96,9 @@ impl Engine for SignatureEngine {
         let Self { rules, scratch } = self;
         scratch.buffers.next_event();
         rules.judge(event, scratch, findings);
+    }
+
+    fn needs(&self) -> Needs {
+        self.rules.needs()
     }
 }

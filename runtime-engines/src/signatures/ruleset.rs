@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use runtime_core::policy::{Problem, RuleSource};
-use runtime_core::{EngineKind, Event, Finding, Response, RuleRef, Severity};
+use runtime_core::{EngineKind, Event, Finding, Needs, Response, RuleRef, Severity};
 
 use super::check;
 use super::collect::{Collected, Place, Version, problem};
@@ -14,7 +14,7 @@ use super::error::{ConditionError, ObjectError, ObjectKind};
 use super::field::Kind;
 use super::hash::FastSet;
 use super::index::Bucket;
-use super::needs::Needs;
+use super::needs;
 use super::parser;
 use super::special::Special;
 use super::tree::{Node, Scratch};
@@ -102,7 +102,7 @@ impl RuleSet {
     pub fn needs(&self) -> Needs {
         let mut needs = Needs::default();
         for (kind, bucket) in Kind::all().iter().zip(&self.buckets) {
-            needs.add(kind, bucket.rules.iter().map(|(_, node)| node));
+            needs::add(&mut needs, kind, bucket.rules.iter().map(|(_, node)| node));
         }
         needs
     }

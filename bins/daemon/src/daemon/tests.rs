@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use runtime_core::policy::{PolicySet, PolicySnapshot, Problem, RuleSource};
 use runtime_core::ports::{KillOutcome, PortError};
-use runtime_core::{Action, BootTime, Response, SensorItem};
+use runtime_core::{Action, BootTime, Needs, Response, SensorItem};
 
 use super::*;
 use crate::testing::{ByPath, FakeDying, FakeKiller, FakeSink, exec};
@@ -36,6 +36,10 @@ impl EventSource for Feed {
                 Ok(0)
             }
         }
+    }
+
+    fn set_needs(&mut self, _: &Needs) -> Result<(), PortError> {
+        Ok(())
     }
 }
 

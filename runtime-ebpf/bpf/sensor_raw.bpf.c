@@ -1,4 +1,4 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0 */
 /* The same programs on raw tracepoints. */
 #define RAW_TRACEPOINTS
-#include "process.bpf.c"
+#include "sensor.bpf.c"

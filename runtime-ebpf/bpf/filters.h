@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0 */
+/* What user space tells the kernel of what it wants to hear: system calls, and files. src/filter/ writes it. */
+#ifndef PODWARDEN_FILTERS_H
+#define PODWARDEN_FILTERS_H
+
+/* Who makes the event of a system call. */
+enum handler {
+	HANDLER_NONE = 0,
+	HANDLER_OPEN = 1,
+	HANDLER_PATHS = 2,         /* one or two paths by name */
+	HANDLER_DESCRIPTOR = 3,    /* a file by descriptor */
+	HANDLER_SOCKET = 4,
+	HANDLER_SYSTEM = 5,
+	HANDLER_COUNT = 6,
+};
+
+enum call_flags {
+	CALL_ALSO_32 = 1 << 0,     /* the same number is of interest in the 32-bit table */
+	CALL_MOVES = 1 << 1,       /* paths may lead elsewhere after it, whoever does it */
+	CALL_EMPTY_PATH = 1 << 2,  /* an empty path stands for the descriptor itself, with AT_EMPTY_PATH in `flags` */
+	CALL_POINTER = 1 << 3,     /* `first` points at struct open_how (OPEN), `path` at struct msghdr (SOCKET) */
+};
+
+/* What is to be done at the end of a system call. The bytes after flags are numbers of arguments, from 1; 0 where
+ * there is none. */
+struct call {
+	u8 handler;
+	u8 flags;
+	u8 dir;              /* descriptor: of the directory that path counts from, or of the file or socket */
+	u8 path;             /* or address of a socket, whose length is in `first` */
+	u8 new_dir;
+	u8 new_path;
+	u8 first;            /* flags of open, mode, owner */
+	u8 second;           /* mode of open, group */
+};
+
+/* Numbers of system calls, twice: 64-bit ones first, then the 32-bit ones of compat processes. */
+#define CALLS 512
+
+/* Sets of files, one bit each. */
+enum file_set {
+	SET_READS = 1 << 0,        /* opens that neither write nor create */
+	SET_WRITES = 1 << 1,       /* opens that do */
+	SET_CHANGES = 1 << 2,      /* everything else */
+};
+
+/* So much of a path counts in a filter; longer ones are cut, and then stand for more than they say. */
+#define FILTER_PATH 128
+
+/* Key in the tries of prefixes (of paths) and suffixes (of reversed paths). */
+struct path_key {
+	u32 bits;
+	u8 text[FILTER_PATH];
+};
+
+/* Which sets a path is in by the longest entry that it begins with. */
+struct path_sets {
+	u8 prefix;           /* by this entry, and by all that are prefixes of it */
+	u8 exact;            /* if it is as long as the entry */
+	u16 length;          /* of the entry */
+	u32 padding;
+};
+
+struct file_key {
+	u64 inode;
+	u32 device;
+	u32 padding;
+};
+
+struct filter {
+	u32 all;             /* sets that hold all files */
+	u32 any;             /* sets that are not empty */
+	u32 suffixes;        /* whether there are suffixes */
+	u32 generation;      /* another one for each change, so that old answers are forgotten */
+};
+
+_Static_assert(sizeof(struct call) == 8, "call");
+
+#endif

@@ -1,0 +1,140 @@
+//! What is needed, as the kernel's side understands it: which system calls, and which files.
+//!
+//! [`Filter::of`] is pure: needs in, tables out. The loader writes them; see `bpf/filters.h` for what they mean.
+
+pub(crate) mod calls;
+mod network_calls;
+mod paths;
+mod system_calls;
+
+use std::collections::HashMap;
+
+use runtime_core::{EventClass, Needs, Syscall};
+
+use self::calls::{CallSpec, call_flags};
+pub(crate) use self::paths::{PathKey, PathSets, Sets};
+
+/// How many numbers of system calls each half of the table has.
+pub(crate) const CALLS: u16 = 512;
+
+/// Tables for the kernel.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Filter {
+    /// Entries of the table of calls, by their place in it.
+    pub(crate) calls: HashMap<u32, [u8; 8]>,
+    /// Which sets hold all files, and which hold any.
+    pub(crate) all: Sets,
+    pub(crate) any: Sets,
+    pub(crate) prefixes: HashMap<PathKey, PathSets>,
+    pub(crate) suffixes: HashMap<PathKey, PathSets>,
+    /// Paths of single files, which are watched by device and inode as well.
+    pub(crate) files: Vec<(Vec<u8>, Sets)>,
+    /// Whether DNS messages, or the names that come from them, are needed.
+    pub(crate) packets: bool,
+}
+
+impl Filter {
+    /// The tables for these needs.
+    pub(crate) fn of(needs: &Needs) -> Self {
+        let mut filter = paths::filter_paths(needs);
+        for spec in calls::all() {
+            let needed = needs.has_call(spec.class, spec.syscall);
+            if needed {
+                filter.add(spec, spec.entry());
+            } else if spec.flags & call_flags::MOVES != 0 {
+                // Nobody asked for it, but cached answers depend on it.
+                filter.add(spec, [0, call_flags::MOVES, 0, 0, 0, 0, 0, 0]);
+            }
+        }
+        filter.mark_shared_numbers();
+        filter.packets = [EventClass::Dns, EventClass::Network]
+            .iter()
+            .any(|class| needs.classes.contains(class));
+        filter
+    }
+
+    fn add(&mut self, spec: &CallSpec, entry: [u8; 8]) {
+        let native = if cfg!(target_arch = "aarch64") {
+            spec.arm64
+        } else {
+            spec.x86_64
+        };
+        if let Some(number) = native {
+            self.calls.insert(u32::from(number), entry);
+        }
+        if let Some(number) = spec.i386.filter(|_| cfg!(target_arch = "x86_64")) {
+            self.calls.insert(u32::from(number + CALLS), entry);
+        }
+    }
+
+    /// The kernel looks at the 64-bit half first: there it is said where the 32-bit half has something.
+    fn mark_shared_numbers(&mut self) {
+        let compat: Vec<u32> = self
+            .calls
+            .keys()
+            .copied()
+            .filter(|&place| place >= u32::from(CALLS))
+            .collect();
+        for place in compat {
+            self.calls.entry(place - u32::from(CALLS)).or_default()[1] |= call_flags::ALSO_32;
+        }
+    }
+}
+
+/// The system call at a place in the table.
+pub(crate) fn call_at(place: u32) -> Option<Syscall> {
+    use std::sync::LazyLock;
+    static BY_PLACE: LazyLock<Vec<Option<Syscall>>> = LazyLock::new(|| {
+        let mut table = vec![None; usize::from(2 * CALLS)];
+        for spec in calls::all() {
+            let native = if cfg!(target_arch = "aarch64") {
+                spec.arm64
+            } else {
+                spec.x86_64
+            };
+            if let Some(number) = native {
+                table[usize::from(number)] = Some(spec.syscall);
+            }
+            if let Some(number) = spec.i386.filter(|_| cfg!(target_arch = "x86_64")) {
+                table[usize::from(number + CALLS)] = Some(spec.syscall);
+            }
+        }
+        table
+    });
+    *BY_PLACE.get(usize::try_from(place).ok()?)?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_asked_for_is_in_the_table() {
+        let mut needs = Needs::default();
+        assert!(Filter::of(&needs).calls.values().all(|entry| entry[0] == 0));
+        needs.classes.insert(EventClass::File);
+        needs.syscalls.insert(EventClass::File, [Syscall::openat].into());
+        let calls = Filter::of(&needs).calls;
+        let asked: Vec<u32> = calls
+            .iter()
+            .filter(|(_, entry)| entry[0] != 0)
+            .map(|(&place, _)| place)
+            .collect();
+        for &place in &asked {
+            assert_eq!(call_at(place), Some(Syscall::openat));
+        }
+        // The 32-bit number shares its place with another call, which is not asked for.
+        #[cfg(target_arch = "x86_64")]
+        assert_eq!(calls[&295][..2], [0, call_flags::ALSO_32]);
+        assert!(!asked.is_empty());
+    }
+
+    #[test]
+    fn renames_are_heard_of_for_the_sake_of_cached_paths() {
+        let calls = Filter::of(&Needs::default()).calls;
+        let place = (0..u32::from(CALLS))
+            .find(|&place| call_at(place) == Some(Syscall::renameat2))
+            .unwrap();
+        assert_eq!(calls[&place][..2], [0, call_flags::MOVES]);
+    }
+}

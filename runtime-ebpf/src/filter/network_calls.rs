@@ -1,0 +1,6 @@
+//! Calls that concern network.
+
+use super::calls::CallSpec;
+
+/// All of them.
+pub(super) const CALLS: &[CallSpec] = &[];

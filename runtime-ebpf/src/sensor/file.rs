@@ -1,0 +1,168 @@
+//! What was done to a file, by the record of the call.
+
+use runtime_core::event::{FileActivity, FileOperation, Open};
+use runtime_core::{Activity, FileId, RawString, Syscall};
+
+use super::translate::Subject;
+use crate::processes::marked_path;
+use crate::wire::{FileRecord, flags};
+
+/// `AT_REMOVEDIR`.
+const REMOVE_DIRECTORY: u32 = 0x200;
+
+/// `None` for a call that does nothing to files: then the record is not what its kind says.
+pub(super) fn file_activity(syscall: Syscall, record: &FileRecord<'_>) -> Option<Subject> {
+    let operation = operation(syscall, record)?;
+    let by_kernel = record.actor.has(flags::SUBJECT_KERNEL);
+    let truncated = record.actor.has(flags::SUBJECT_TRUNCATED);
+    // What a symbolic link holds is a text that counts from nowhere.
+    let path = if by_kernel {
+        marked_path(record.path, truncated, record.actor.has(flags::DETACHED))
+    } else if operation == FileOperation::Symlink {
+        record.path.into()
+    } else {
+        marked_path(&absolute(record.dir, record.path), truncated, false)
+    };
+    let two = matches!(
+        operation,
+        FileOperation::Rename | FileOperation::Link | FileOperation::Symlink
+    );
+    let new_path = two.then(|| marked_path(&absolute(record.new_dir, record.new_path), truncated, false));
+    let activity = FileActivity {
+        operation,
+        path,
+        new_path,
+        argument: (!by_kernel).then(|| RawString::from(record.path)),
+        file: by_kernel.then_some(FileId {
+            device: record.device,
+            inode: record.inode,
+        }),
+    };
+    Some(Subject::of_call(&record.actor, Activity::File(activity)))
+}
+
+fn operation(syscall: Syscall, record: &FileRecord<'_>) -> Option<FileOperation> {
+    let id = |id: u32| (id != u32::MAX).then_some(id);
+    Some(match syscall {
+        Syscall::open | Syscall::creat | Syscall::openat | Syscall::openat2 | Syscall::open_by_handle_at => {
+            FileOperation::Open(Open {
+                flags: record.open_flags,
+                mode: record.mode,
+                created: record.actor.has(flags::CREATED),
+            })
+        }
+        Syscall::truncate | Syscall::ftruncate => FileOperation::Truncate,
+        Syscall::rename | Syscall::renameat | Syscall::renameat2 => FileOperation::Rename,
+        Syscall::link | Syscall::linkat => FileOperation::Link,
+        Syscall::symlink | Syscall::symlinkat => FileOperation::Symlink,
+        Syscall::unlinkat if record.mode & REMOVE_DIRECTORY != 0 => FileOperation::Rmdir,
+        Syscall::unlink | Syscall::unlinkat => FileOperation::Unlink,
+        Syscall::rmdir => FileOperation::Rmdir,
+        Syscall::mkdir | Syscall::mkdirat => FileOperation::Mkdir { mode: record.mode },
+        Syscall::mknod | Syscall::mknodat => FileOperation::Mknod { mode: record.mode },
+        Syscall::chmod | Syscall::fchmod | Syscall::fchmodat | Syscall::fchmodat2 => {
+            FileOperation::Chmod { mode: record.mode }
+        }
+        Syscall::chown | Syscall::lchown | Syscall::fchown | Syscall::fchownat => FileOperation::Chown {
+            uid: id(record.uid),
+            gid: id(record.gid),
+        },
+        _ => return None,
+    })
+}
+
+/// A path of the caller, counted from a directory, without `.`, `..` and doubled slashes. An empty one stands for the
+/// directory itself, which is what the kernel takes it for where it takes it at all.
+pub(super) fn absolute(dir: &[u8], path: &[u8]) -> Vec<u8> {
+    let mut parts: Vec<&[u8]> = Vec::new();
+    for part in dir
+        .split(|&byte| byte == b'/')
+        .chain(path.split(|&byte| byte == b'/'))
+    {
+        match part {
+            b"" | b"." => {}
+            b".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    let mut whole = Vec::with_capacity(dir.len() + path.len() + 1);
+    for part in &parts {
+        whole.push(b'/');
+        whole.extend_from_slice(part);
+    }
+    if whole.is_empty() {
+        whole.push(b'/');
+    }
+    whole
+}
+
+#[cfg(test)]
+mod tests {
+    use runtime_core::{Outcome, Trust};
+
+    use super::*;
+    use crate::wire::Actor;
+
+    fn mk_record() -> FileRecord<'static> {
+        FileRecord {
+            dir: b"/work",
+            path: b"../etc/./shadow",
+            new_dir: b"/",
+            new_path: b"//tmp//x",
+            ..FileRecord::default()
+        }
+    }
+
+    fn file(syscall: Syscall, record: &FileRecord<'_>) -> (FileActivity, Outcome, Trust) {
+        match file_activity(syscall, record) {
+            Some(Subject {
+                activity: Activity::File(file),
+                outcome,
+                trust,
+            }) => (file, outcome, trust),
+            _ => panic!("{syscall} is about files"),
+        }
+    }
+
+    #[test]
+    fn arguments_are_made_absolute_and_kept() {
+        let (file, outcome, trust) = file(Syscall::rename, &mk_record());
+        assert_eq!(file.path.to_string(), "/etc/shadow");
+        assert_eq!(file.new_path.unwrap().to_string(), "/tmp/x");
+        assert_eq!(file.argument.unwrap().to_string(), "../etc/./shadow");
+        assert_eq!((outcome, trust), (Outcome::Done, Trust::Argument));
+    }
+
+    #[test]
+    fn what_a_kernel_object_says_is_left_as_it_is() {
+        let record = FileRecord {
+            actor: Actor {
+                flags: flags::SUBJECT_KERNEL,
+                result: -13,
+                ..Actor::default()
+            },
+            path: b"/odd//name",
+            inode: 7,
+            ..mk_record()
+        };
+        let (file, outcome, trust) = file(Syscall::openat, &record);
+        assert_eq!(file.path.to_string(), "/odd//name");
+        assert_eq!(file.file.unwrap().inode, 7);
+        assert_eq!(file.argument, None);
+        assert_eq!((outcome, trust), (Outcome::Attempted, Trust::Kernel));
+    }
+
+    #[test]
+    fn no_dots_lead_above_the_root() {
+        assert_eq!(absolute(b"/", b"../../.."), b"/");
+        assert_eq!(absolute(b"/a", b""), b"/a");
+        assert_eq!(absolute(b"", b""), b"/");
+    }
+
+    #[test]
+    fn a_call_that_is_not_about_files_is_refused() {
+        assert!(file_activity(Syscall::connect, &mk_record()).is_none());
+    }
+}
