@@ -175,6 +175,14 @@ fn watch<E: EventSource, J: Judge, R: Responder>(
             return Ok(());
         }
         if let Some(judge) = judges.try_iter().last() {
+            // First what the new rules need to see, then the rules.
+            if let Err(error) = source.set_needs(&judge.needs()) {
+                counters.sensor_errors.add(1);
+                error!(
+                    "the sensor cannot deliver all that the new rules need: {}",
+                    chain(&*error)
+                );
+            }
             guard.replace_judge(judge);
         }
         match source.poll(POLL, &mut |item| guard.handle(item)) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use runtime_core::ports::{Kill, KillOutcome, KillUnderWay};
 use runtime_core::{
-    Action, BootTime, CgroupId, ContainerId, Event, Loss, Responder, Response, SensorItem, Verdict,
+    Action, BootTime, CgroupId, ContainerId, Event, Loss, Needs, Responder, Response, SensorItem, Verdict,
 };
 
 use crate::counters::Counters;
@@ -22,6 +22,9 @@ const MEMORY: Duration = Duration::from_mins(1);
 pub(crate) trait Judge: Send {
     /// The verdict on an event; `None` when there is nothing to say.
     fn judge(&mut self, event: &Event) -> Option<Verdict>;
+
+    /// The events that it may have something to say of.
+    fn needs(&self) -> Needs;
 
     /// Drops what it keeps of a container that is gone.
     fn forget(&mut self, container: &ContainerId);

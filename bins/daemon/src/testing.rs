@@ -10,7 +10,7 @@ use runtime_core::process::{
 };
 use runtime_core::{
     Activity, Alert, AlertSink, BootTime, CgroupId, Container, ContainerId, EngineKind, Event, FileId,
-    Finding, Pid, RawString, Responder, Response, RuleRef, SensorItem, Severity, Timestamp, Verdict,
+    Finding, Needs, Pid, RawString, Responder, Response, RuleRef, SensorItem, Severity, Timestamp, Verdict,
 };
 
 use crate::guard::Judge;
@@ -112,6 +112,10 @@ impl Judge for ByPath {
                 .map(|(rule, response)| mk_finding(rule, *response))
                 .collect(),
         )
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::everything()
     }
 
     fn forget(&mut self, _: &ContainerId) {}

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use runtime_backend::{DirectoryPolicySource, JsonLines, TextLines};
 use runtime_core::policy::{PolicySet, Problem, RuleSource};
-use runtime_core::{AlertSink, BootTime, ContainerId, Event, Verdict};
+use runtime_core::{AlertSink, BootTime, ContainerId, Event, Needs, Verdict};
 use runtime_ebpf::respond::{ContainerKiller, KillerOptions};
 use runtime_ebpf::{Capabilities, Sensor, SensorOptions, plan_hooks};
 use runtime_engines::{Pipeline, RuleSet, SignatureEngine, signatures};
@@ -47,8 +47,11 @@ pub(crate) fn start(settings: Settings) -> Result<ExitCode, Error> {
     let loaded = policies.load().map_err(Error::Policies)?;
     daemon::log_loaded(&loaded);
     priority::raise();
-    let sensor =
-        Sensor::start(&SensorOptions::default()).map_err(|error| Error::SensorStart(error.into()))?;
+    let options = SensorOptions {
+        needs: loaded.judge.needs(),
+        ..SensorOptions::default()
+    };
+    let sensor = Sensor::start(&options).map_err(|error| Error::SensorStart(error.into()))?;
     let responder = ContainerKiller::new(sensor.cgroup_tree(), KillerOptions::default())
         .map_err(|error| Error::ResponderStart(error.into()))?;
     // Loading reads all of the kernel's type information, many times what the daemon needs from then on.
@@ -134,6 +137,10 @@ impl Compiler for Signatures {
 impl Judge for Engines {
     fn judge(&mut self, event: &Event) -> Option<Verdict> {
         self.pipeline.judge(event)
+    }
+
+    fn needs(&self) -> Needs {
+        self.pipeline.needs()
     }
 
     fn forget(&mut self, container: &ContainerId) {
