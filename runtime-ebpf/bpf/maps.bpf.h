@@ -303,10 +303,14 @@ struct {
 	__type(value, u32);  /* sets */
 } watched_files SEC(".maps");
 
-/* Files that this thread, which is the sensor's own, opens now are put in these sets, none when they are 0. */
+/* Files that this thread, which is the sensor's own, opens now are put in these sets, none when they are 0. The last
+ * one that was comes back, as the kernel knows it: what stat says of a device need not be that. */
 struct marking {
 	u32 thread;
 	u32 sets;
+	u64 inode;
+	u32 device;
+	u32 padding;
 };
 
 struct {

@@ -85,8 +85,7 @@ static __always_inline struct file *file_of(struct task_struct *task, u64 descri
 	return file;
 }
 
-/* A file that the sensor itself opens while it marks is watched from then on, by the kernel's own idea of which file
- * it is: what stat says of a device need not be that. */
+/* A file that the sensor itself opens while it marks is watched from then on. */
 static __always_inline void mark_file(struct task_struct *task, u64 descriptor)
 {
 	struct marking *mark = only_element(&marking);
@@ -99,6 +98,8 @@ static __always_inline void mark_file(struct task_struct *task, u64 descriptor)
 	u32 *known = bpf_map_lookup_elem(&watched_files, &key);
 	u32 sets = mark->sets | (known ? *known : 0);
 	bpf_map_update_elem(&watched_files, &key, &sets, BPF_ANY);
+	mark->inode = key.inode;
+	mark->device = key.device;
 }
 
 static __always_inline int handle_sys_exit(void *context, void *regs, s64 result)

@@ -8,7 +8,7 @@ use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, HashMap as BpfHashMap, Map, MapData, PerCpuArray, ProgramArray, RingBuf};
 use aya::programs::{Program, ProgramFd};
 use aya::{Btf, Ebpf, EbpfLoader};
-use runtime_core::{CgroupId, EventClass};
+use runtime_core::{CgroupId, EventClass, FileId};
 
 use crate::capabilities::{Attachment, HOOKS, HookPlan};
 use crate::container::CgroupController;
@@ -48,7 +48,7 @@ pub(crate) struct Loaded {
     troubles: PerCpuArray<MapData, u64>,
     calls: Array<MapData, [u8; 8]>,
     filters: Array<MapData, [u32; 4]>,
-    marking: Array<MapData, [u32; 2]>,
+    marking: Array<MapData, [u32; 6]>,
     prefixes: LpmTrie<MapData, [u8; 128], [u8; 8]>,
     suffixes: LpmTrie<MapData, [u8; 128], [u8; 8]>,
     watched_files: BpfHashMap<MapData, [u8; 16], u32>,
@@ -167,27 +167,32 @@ impl Loaded {
         self.sees_calls
     }
 
-    /// Files that the calling thread opens from now on are watched as members of these sets; none of them with no
-    /// sets.
-    pub(crate) fn mark(&mut self, sets: Sets) -> Result<(), SensorError> {
+    /// Watches the file that `open` opens, on this thread, as a member of these sets. Gives the file as the kernel
+    /// knows it; `None` when none was opened.
+    pub(crate) fn mark(&mut self, sets: Sets, open: impl FnOnce()) -> Result<Option<FileId>, SensorError> {
         let thread = rustix::thread::gettid().as_raw_nonzero().get() as u32;
         self.marking
-            .set(0, [thread, u32::from(sets.0)], 0)
-            .map_err(map_error("marking"))
+            .set(0, [thread, u32::from(sets.0), 0, 0, 0, 0], 0)
+            .map_err(map_error("marking"))?;
+        open();
+        let [_, _, first, second, device, _] = self.marking.get(&0, 0).map_err(map_error("marking"))?;
+        self.marking.set(0, [0; 6], 0).map_err(map_error("marking"))?;
+        let mut inode = [0; 8];
+        inode[..4].copy_from_slice(&first.to_ne_bytes());
+        inode[4..].copy_from_slice(&second.to_ne_bytes());
+        let inode = u64::from_ne_bytes(inode);
+        Ok((inode != 0).then_some(FileId { device, inode }))
+    }
+
+    /// Watches a file no more by what it is.
+    pub(crate) fn unmark(&mut self, file: FileId) {
+        // One that is not there was pushed out.
+        let _ = self.watched_files.remove(&file_key(file));
     }
 
     /// Makes the kernel find out anew which sets files are in.
     pub(crate) fn forget_answers(&mut self) -> Result<(), SensorError> {
         self.write_filter(self.filter.all, self.filter.any, !self.filter.suffixes.is_empty())
-    }
-
-    /// Forgets which files are watched by device and inode.
-    pub(crate) fn forget_files(&mut self) {
-        let keys: Vec<[u8; 16]> = self.watched_files.keys().filter_map(Result::ok).collect();
-        for key in keys {
-            // One that is not there was pushed out.
-            let _ = self.watched_files.remove(&key);
-        }
     }
 
     fn write_filter(&mut self, all: Sets, any: Sets, suffixes: bool) -> Result<(), SensorError> {
@@ -425,6 +430,14 @@ fn loss_key(cgroup: CgroupId, class: u32) -> [u8; 16] {
     let mut key = [0; 16];
     key[..8].copy_from_slice(&cgroup.0.to_ne_bytes());
     key[8..12].copy_from_slice(&class.to_ne_bytes());
+    key
+}
+
+/// `struct file_key` in `bpf/filters.h`.
+fn file_key(file: FileId) -> [u8; 16] {
+    let mut key = [0; 16];
+    key[..8].copy_from_slice(&file.inode.to_ne_bytes());
+    key[8..12].copy_from_slice(&file.device.to_ne_bytes());
     key
 }
 

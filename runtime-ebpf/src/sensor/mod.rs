@@ -10,7 +10,7 @@ mod translate;
 
 use std::fmt;
 use std::os::fd::AsRawFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -103,7 +103,6 @@ pub struct Sensor {
     rings: Rings,
     /// A record of the first ring that waits for its turn; empty when there is none.
     held: Vec<u8>,
-    proc_root: PathBuf,
     capabilities: Capabilities,
     plan: HookPlan,
     pacer: Pacer,
@@ -147,11 +146,10 @@ impl Sensor {
             loaded,
             rings,
             held: Vec::new(),
-            proc_root: options.containers.proc_root.clone(),
             capabilities,
             plan,
             pacer: Pacer::new(options.poll_interval, options.patience, Instant::now()),
-            state: State::new(index, host, options.lifecycle),
+            state: State::new(index, host, options),
             losses: Losses::default(),
             next_loss_report: Instant::now() + LOSS_INTERVAL,
         };
@@ -202,7 +200,7 @@ impl Sensor {
     /// calls make, the end of every system call on the machine is looked at, and stays so.
     pub fn set_needs(&mut self, needs: &Needs) -> Result<(), SensorError> {
         self.loaded.set_filter(Filter::of(needs))?;
-        self.mark_files()
+        self.state.marks.renew(&mut self.loaded, &self.state.index)
     }
 
     /// What was found of the kernel.
@@ -311,7 +309,7 @@ impl Sensor {
                 state.clock = read_clocks();
             }
             records += 1;
-            urgent_loss |= state.take_in(bytes, &mut |item| {
+            urgent_loss |= state.take_in(bytes, loaded, &mut |item| {
                 items += 1;
                 each(item);
             });
@@ -376,6 +374,7 @@ impl Sensor {
         if lost_cgroups {
             for container in self.state.resync() {
                 items += 1;
+                self.state.marks.forget(&mut self.loaded, container.cgroup);
                 each(SensorItem::ContainerStopped(container));
             }
         }

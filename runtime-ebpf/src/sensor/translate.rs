@@ -10,7 +10,8 @@ use runtime_core::{
 };
 
 use super::host::{HostNamespaces, read_clocks};
-use super::{file, network, system};
+use super::marks::Marks;
+use super::{SensorOptions, file, network, system};
 use crate::container::{ContainerIndex, ExecHint, Lookup, Resolution};
 use crate::error::SensorError;
 use crate::filter::call_at;
@@ -20,6 +21,15 @@ use crate::origin::{is_runtime_setup, origin_of};
 use crate::processes::{ClockPair, ProcessTable};
 use crate::wire::flags;
 use crate::wire::{Actor, Body, ExecRecord, ExitRecord, Header, Record};
+
+/// A system call, and what is known of whoever made it.
+struct Made<'a> {
+    syscall: Syscall,
+    before: &'a Credentials,
+    container: CgroupId,
+    index: &'a ContainerIndex,
+    marks: &'a mut Marks,
+}
 
 /// What a record says was done.
 pub(super) struct Subject {
@@ -54,6 +64,7 @@ pub(super) struct State {
     sequences: Sequences,
     host: HostNamespaces,
     pub(super) clock: ClockPair,
+    pub(super) marks: Marks,
     lifecycle: bool,
     pub(super) delivered: ByClass,
     pub(super) gaps: ByClass,
@@ -96,14 +107,15 @@ const MAX_PROCESSES_FOLLOWED: usize = 65_536;
 const MAX_INSIDE: usize = 65_536;
 
 impl State {
-    pub(super) fn new(index: ContainerIndex, host: HostNamespaces, lifecycle: bool) -> Self {
+    pub(super) fn new(index: ContainerIndex, host: HostNamespaces, options: &SensorOptions) -> Self {
         Self {
             index,
             processes: ProcessTable::new(MAX_PROCESSES_FOLLOWED),
             sequences: Sequences::default(),
             host,
             clock: read_clocks(),
-            lifecycle,
+            marks: Marks::new(&options.containers.proc_root),
+            lifecycle: options.lifecycle,
             delivered: ByClass::default(),
             gaps: ByClass::default(),
             malformed: 0,
@@ -137,7 +149,12 @@ impl State {
     }
 
     /// Takes one record in; true when records before it are missing.
-    pub(super) fn take_in(&mut self, bytes: &[u8], each: &mut dyn FnMut(SensorItem)) -> bool {
+    pub(super) fn take_in(
+        &mut self,
+        bytes: &[u8],
+        loaded: &mut Loaded,
+        each: &mut dyn FnMut(SensorItem),
+    ) -> bool {
         let record = match Record::decode(bytes) {
             Ok(record) => record,
             Err(error) => {
@@ -151,7 +168,13 @@ impl State {
         let gap = self.sequences.gap_before(&record);
         self.gaps[class as usize] += gap;
         match &record.body {
-            Body::Exec(exec) => self.exec(&record.header, exec, each),
+            Body::Exec(exec) => {
+                if let Some(started) = self.exec(&record.header, exec, each)
+                    && let Err(error) = self.marks.add(loaded, &self.index, &started)
+                {
+                    tracing::warn!(%error, container = %started.id, "its watched files are seen by name only");
+                }
+            }
             Body::Fork(fork) => {
                 self.processes.fork(fork);
                 if self.lifecycle
@@ -167,22 +190,29 @@ impl State {
                 let container = self.index.cgroup_removed(cgroup);
                 self.cgroup_gone(cgroup, container.as_ref());
                 if let Some(container) = container {
+                    self.marks.forget(loaded, cgroup);
                     each(SensorItem::ContainerStopped(container));
                 }
             }
-            Body::File(file) => self.call(&record.header, &file.actor, each, |syscall, _, _| {
-                file::file_activity(syscall, file)
+            Body::File(file) => self.call(&record.header, &file.actor, each, |call| {
+                let mut subject = file::file_activity(call.syscall, file)?;
+                if let Activity::File(activity) = &mut subject.activity
+                    && let Err(error) = call.marks.name(loaded, call.index, call.container, activity)
+                {
+                    tracing::debug!(%error, "a watched file cannot be looked up again");
+                }
+                Some(subject)
             }),
-            Body::Network(network) => self.call(&record.header, &network.actor, each, |syscall, _, _| {
-                network::network_activity(syscall, network)
+            Body::Network(network) => self.call(&record.header, &network.actor, each, |call| {
+                network::network_activity(call.syscall, network)
             }),
             Body::System(system) => {
-                self.call(&record.header, &system.actor, each, |syscall, before, index| {
-                    let container_of = |cgroup| match index.lookup(cgroup) {
+                self.call(&record.header, &system.actor, each, |call| {
+                    let container_of = |cgroup| match call.index.lookup(cgroup) {
                         Lookup::Container(container) => Some(container.id.clone()),
                         Lookup::Host | Lookup::Unresolved => None,
                     };
-                    system::system_activity(syscall, system, before, &container_of)
+                    system::system_activity(call.syscall, system, call.before, &container_of)
                 });
                 self.processes
                     .set_capabilities(system.actor.pid, system.effective_caps);
@@ -203,7 +233,7 @@ impl State {
         header: &Header,
         actor: &Actor<'_>,
         each: &mut dyn FnMut(SensorItem),
-        subject: impl FnOnce(Syscall, &Credentials, &ContainerIndex) -> Option<Subject>,
+        subject: impl FnOnce(Made<'_>) -> Option<Subject>,
     ) {
         let Lookup::Container(container) = self.index.lookup(CgroupId(header.cgroup)) else {
             // A process of the host that the kernel has not been told to ignore.
@@ -221,7 +251,13 @@ impl State {
             activity,
             outcome,
             trust,
-        }) = subject(syscall, before, &self.index)
+        }) = subject(Made {
+            syscall,
+            before,
+            container: container.cgroup,
+            index: &self.index,
+            marks: &mut self.marks,
+        })
         else {
             return;
         };
@@ -237,13 +273,17 @@ impl State {
         }));
     }
 
-    fn exec(&mut self, header: &Header, exec: &ExecRecord<'_>, each: &mut dyn FnMut(SensorItem)) {
+    /// Takes in an exec. Gives its container when that was not known before.
+    fn exec(
+        &mut self,
+        header: &Header,
+        exec: &ExecRecord<'_>,
+        each: &mut dyn FnMut(SensorItem),
+    ) -> Option<Arc<Container>> {
         if is_runtime_setup(exec) && !self.inside.contains_key(&exec.mount_namespace) {
-            return;
+            return None;
         }
-        let Some(container) = self.container_of(header, exec, each) else {
-            return;
-        };
+        let container = self.container_of(header, exec, each)?;
         if exec.mount_namespace != self.host.mount {
             if self.inside.len() >= MAX_INSIDE {
                 self.inside.clear();
@@ -264,12 +304,14 @@ impl State {
             sha256: None,
             startup,
         });
+        let started = startup.then(|| Arc::clone(&container));
         each(SensorItem::Event(self.event(
             header,
             Some(container),
             process,
             activity,
         )));
+        started
     }
 
     /// The container of an exec, found out about now where it has to be.
