@@ -19,6 +19,18 @@ enum call_flags {
 	CALL_MOVES = 1 << 1,       /* paths may lead elsewhere after it, whoever does it */
 	CALL_EMPTY_PATH = 1 << 2,  /* an empty path stands for the descriptor itself, with AT_EMPTY_PATH in `flags` */
 	CALL_POINTER = 1 << 3,     /* `first` points at struct open_how (OPEN), `path` at struct msghdr (SOCKET) */
+	CALL_MULTIPLEX = 1 << 4,   /* i386's socketcall: the call is its first argument, its arguments the second's */
+	CALL_MANY = 1 << 5,        /* `path` points at an array of messages */
+};
+
+/* What a call does with a socket: `second` of its entry. */
+enum socket_operation {
+	SOCKET_MAKE = 1,
+	SOCKET_CONNECT = 2,
+	SOCKET_BIND = 3,
+	SOCKET_LISTEN = 4,
+	SOCKET_ACCEPT = 5,
+	SOCKET_SEND = 6,
 };
 
 /* What is to be done at the end of a system call. The bytes after flags are numbers of arguments, from 1; 0 where
@@ -34,8 +46,10 @@ struct call {
 	u8 second;           /* mode of open, group */
 };
 
-/* Numbers of system calls, twice: 64-bit ones first, then the 32-bit ones of compat processes. */
+/* Numbers of system calls, twice: 64-bit ones first, then the 32-bit ones of compat processes. After these come the
+ * calls of socketcall, which have an event's number only, and no entry. */
 #define CALLS 512
+#define SOCKETCALLS (2 * CALLS)
 
 /* Sets of files, one bit each. */
 enum file_set {

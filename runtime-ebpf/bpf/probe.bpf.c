@@ -8,5 +8,5 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 SEC("tp_btf/sched_process_exec")
 int probe_tp_btf(unsigned long long *ctx)
 {
-	return 0;
+	return bpf_get_current_task_btf() == NULL;
 }

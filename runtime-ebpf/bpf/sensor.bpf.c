@@ -12,6 +12,7 @@
 #include "exec.bpf.h"
 #include "cgroup.bpf.h"
 #include "file.bpf.h"
+#include "network.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
@@ -55,3 +56,4 @@ HOOK(sys_exit, handle_sys_exit(ctx, (void *)ctx[0], ctx[1]))
 HANDLE(open)
 HANDLE(paths)
 HANDLE(descriptor)
+HANDLE(socket)

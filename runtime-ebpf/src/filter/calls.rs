@@ -19,10 +19,11 @@ pub(crate) enum Handler {
 
 impl Handler {
     /// Each with the name of its program.
-    pub(crate) const PROGRAMS: [(Self, &'static str); 3] = [
+    pub(crate) const PROGRAMS: [(Self, &'static str); 4] = [
         (Self::Open, "handle_open"),
         (Self::Paths, "handle_paths"),
         (Self::Descriptor, "handle_descriptor"),
+        (Self::Socket, "handle_socket"),
     ];
 }
 
@@ -34,6 +35,10 @@ pub(crate) mod call_flags {
     pub(crate) const MOVES: u8 = 1 << 1;
     /// An argument points at a structure: see the C side.
     pub(crate) const POINTER: u8 = 1 << 3;
+    /// The call is the first argument, its arguments are where the second points at.
+    pub(crate) const MULTIPLEX: u8 = 1 << 4;
+    /// An argument points at an array of messages.
+    pub(crate) const MANY: u8 = 1 << 5;
 }
 
 /// A system call and how its event is made: `struct call` in `bpf/filters.h`. Arguments are numbered from 1; 0 where

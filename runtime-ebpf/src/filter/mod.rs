@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use runtime_core::{EventClass, Needs, Syscall};
 
-use self::calls::{CallSpec, call_flags};
+use self::calls::{CallSpec, Handler, call_flags};
 pub(crate) use self::paths::{PathKey, PathSets, Sets};
 
 /// How many numbers of system calls each half of the table has.
@@ -47,6 +47,12 @@ impl Filter {
                 // Nobody asked for it, but cached answers depend on it.
                 filter.add(spec, [0, call_flags::MOVES, 0, 0, 0, 0, 0, 0]);
             }
+        }
+        let sockets = |&syscall: &Syscall| needs.has_call(EventClass::Network, syscall);
+        if cfg!(target_arch = "x86_64") && Syscall::ALL.iter().any(sockets) {
+            let entry = [Handler::Socket as u8, call_flags::MULTIPLEX, 0, 0, 0, 0, 0, 0];
+            let place = u32::from(CALLS) + network_calls::SOCKETCALL;
+            filter.calls.insert(place, entry);
         }
         filter.mark_shared_numbers();
         filter.packets = [EventClass::Dns, EventClass::Network]
@@ -103,7 +109,10 @@ pub(crate) fn call_at(place: u32) -> Option<Syscall> {
         }
         table
     });
-    *BY_PLACE.get(usize::try_from(place).ok()?)?
+    match place.checked_sub(2 * u32::from(CALLS)) {
+        Some(number) => network_calls::multiplexed(number),
+        None => *BY_PLACE.get(usize::try_from(place).ok()?)?,
+    }
 }
 
 #[cfg(test)]
