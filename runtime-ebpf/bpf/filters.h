@@ -17,10 +17,24 @@ enum handler {
 enum call_flags {
 	CALL_ALSO_32 = 1 << 0,     /* the same number is of interest in the 32-bit table */
 	CALL_MOVES = 1 << 1,       /* paths may lead elsewhere after it, whoever does it */
-	CALL_EMPTY_PATH = 1 << 2,  /* an empty path stands for the descriptor itself, with AT_EMPTY_PATH in `flags` */
-	CALL_POINTER = 1 << 3,     /* `first` points at struct open_how (OPEN), `path` at struct msghdr (SOCKET) */
+	CALL_EXECUTABLE = 1 << 2,  /* only when the third argument is PROT_WRITE and PROT_EXEC at once */
+	CALL_POINTER = 1 << 3,     /* `first` points at struct open_how (OPEN) or at clone_args (SYSTEM), `path` at struct
+				    * msghdr (SOCKET); `dir` is a pidfd (SYSTEM) */
 	CALL_MULTIPLEX = 1 << 4,   /* i386's socketcall: the call is its first argument, its arguments the second's */
-	CALL_MANY = 1 << 5,        /* `path` points at an array of messages */
+	CALL_MANY = 1 << 5,        /* `path` points at an array of messages; the call returns twice (SYSTEM) */
+	CALL_STANDARD = 1 << 6,    /* only when the result is the descriptor of a standard stream */
+};
+
+/* What else is to be known of a call that concerns the system: `second` of its entry. */
+enum system_operation {
+	SYSTEM_PLAIN = 0,          /* its arguments say all */
+	SYSTEM_TEXTS = 1,          /* the caller's texts: `path`, `first`, and `new_path`, which is a path */
+	SYSTEM_FILE = 2,           /* the file of a descriptor */
+	SYSTEM_NAMESPACES = 3,     /* flags: only when they make new namespaces */
+	SYSTEM_MEMORY = 4,         /* the file that is mapped */
+	SYSTEM_DUPLICATE = 5,      /* only when it is a socket */
+	SYSTEM_PROCESS = 6,        /* another process: by its number in `dir`, or a pidfd */
+	SYSTEM_SIGNAL = 7,         /* the same, only when it leaves the container; the signal is in `first` */
 };
 
 /* What a call does with a socket: `second` of its entry. */

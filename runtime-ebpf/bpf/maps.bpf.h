@@ -65,6 +65,23 @@ struct {
 	__type(value, struct process);
 } processes SEC(".maps");
 
+/* A process by its number in the innermost PID namespace that it is in. */
+struct pid_key {
+	u32 namespace;
+	u32 number;
+};
+
+/* PROC_PID_INIT_INO of the kernel: the number of the host's own PID namespace. */
+#define INITIAL_PID_NAMESPACE 0xEFFFFFFC
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct pid_key);
+	__type(value, u32);  /* tgid of the host */
+} inner_pids SEC(".maps");
+
 struct long_path {
 	u8 text[MAX_PATH];
 };
@@ -199,6 +216,8 @@ union scratch {
 	enum handler handler;
 	enum call_flags call_flags;
 	enum file_set file_set;
+	enum socket_operation socket_operation;
+	enum system_operation system_operation;
 };
 
 struct {

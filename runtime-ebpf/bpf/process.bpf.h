@@ -41,6 +41,18 @@ static __always_inline u32 as_parent(u32 flags)
 	       (flags & PROCESS_EXE_DETACHED ? PROCESS_PARENT_DETACHED : 0);
 }
 
+/* Remembers which process it is that others in its PID namespace know by a number of their own; or forgets it. */
+static __always_inline void note_inner_pid(u32 pid, u32 namespace, u32 number, bool alive)
+{
+	if (namespace == INITIAL_PID_NAMESPACE)
+		return;
+	struct pid_key key = { .namespace = namespace, .number = number };
+	if (!alive)
+		bpf_map_delete_elem(&inner_pids, &key);
+	else if (bpf_map_update_elem(&inner_pids, &key, &pid, BPF_ANY))
+		count_trouble(TROUBLE_PROCESSES_FULL);
+}
+
 /* The record of a process whose fork was not seen, made from what the kernel has now. */
 static __noinline int adopt(struct task_struct *leader, u64 cgroup)
 {
@@ -79,6 +91,9 @@ static __noinline int adopt(struct task_struct *leader, u64 cgroup)
 	}
 	if (bpf_map_update_elem(&processes, &pid, process, BPF_ANY))
 		count_trouble(TROUBLE_PROCESSES_FULL);
+	u32 namespace;
+	u32 number = innermost_pid(leader, &namespace);
+	note_inner_pid(pid, namespace, number, true);
 	return 0;
 }
 
@@ -163,6 +178,7 @@ static __always_inline int handle_fork(struct task_struct *forker, struct task_s
 		.parent_pid = process->parent_pid,
 		.flags = process->flags & PROCESS_RUNTIME ? FLAG_PARENT_RUNTIME : 0,
 	};
+	note_inner_pid(pid, namespace, event.container_pid, true);
 	begin_record(&event.header, EVENT_FORK, cgroup);
 	submit_record(&event, sizeof(event), false);
 	return 0;
@@ -177,6 +193,9 @@ static __always_inline int handle_exit(struct task_struct *task)
 	bpf_map_delete_elem(&processes, &pid);
 	if (!cgroup)
 		return 0;
+	u32 namespace;
+	u32 number = innermost_pid(READ(task, group_leader), &namespace);
+	note_inner_pid(pid, namespace, number, false);
 	struct exit_event event = {
 		.start = READ(task, group_leader, start_boottime),
 		.pid = pid,

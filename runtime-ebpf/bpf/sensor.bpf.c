@@ -12,7 +12,7 @@
 #include "exec.bpf.h"
 #include "cgroup.bpf.h"
 #include "file.bpf.h"
-#include "network.bpf.h"
+#include "system.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
@@ -57,3 +57,4 @@ HANDLE(open)
 HANDLE(paths)
 HANDLE(descriptor)
 HANDLE(socket)
+HANDLE(system)

@@ -16,6 +16,7 @@
 
 #define X86_TS_COMPAT 2
 #define X32_SYSCALL_BIT 0x40000000
+#define PROT_WRITE_EXEC 6
 
 static __always_inline u32 number_of(void *regs)
 {
@@ -34,6 +35,16 @@ static __always_inline bool is_compat(struct task_struct *task)
 	if (bpf_core_field_exists(x86->thread_info.status))
 		return READ(x86, thread_info.status) & X86_TS_COMPAT;
 	return false;
+}
+
+/* The same register with either entry. */
+static __always_inline u64 third_argument(void *regs)
+{
+	struct pt_regs___x86 *x86 = regs;
+	struct pt_regs___arm64 *arm64 = regs;
+	if (bpf_core_field_exists(x86->orig_ax))
+		return READ(x86, dx);
+	return READ(arm64, regs[2]);
 }
 
 static __always_inline void read_arguments(struct call_state *state, void *context, bool compat)
@@ -129,6 +140,10 @@ static __always_inline int handle_sys_exit(void *context, void *regs, s64 result
 		return 0;
 	if (call->handler == HANDLER_OPEN)
 		mark_file(task, result);
+	if (call->flags & CALL_STANDARD && (u64)result > 2)
+		return 0;
+	if (call->flags & CALL_EXECUTABLE && (third_argument(regs) & PROT_WRITE_EXEC) != PROT_WRITE_EXEC)
+		return 0;
 	struct task_struct *leader = READ(task, group_leader);
 	u64 cgroup = counts_for(leader, cgroup_of(task));
 	struct call_state *state = only_element(&call_states);

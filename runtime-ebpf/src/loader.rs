@@ -80,6 +80,7 @@ impl Loaded {
             .map_max_entries("events", settings.ring_bytes)
             .map_max_entries("activities", settings.activity_ring_bytes)
             .map_max_entries("processes", settings.processes)
+            .map_max_entries("inner_pids", settings.processes)
             .map_max_entries("cgroups", settings.cgroups)
             .load(object)
             .map_err(|source| SensorError::Load(Box::new(source)))?;

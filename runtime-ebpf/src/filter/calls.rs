@@ -19,11 +19,12 @@ pub(crate) enum Handler {
 
 impl Handler {
     /// Each with the name of its program.
-    pub(crate) const PROGRAMS: [(Self, &'static str); 4] = [
+    pub(crate) const PROGRAMS: [(Self, &'static str); 5] = [
         (Self::Open, "handle_open"),
         (Self::Paths, "handle_paths"),
         (Self::Descriptor, "handle_descriptor"),
         (Self::Socket, "handle_socket"),
+        (Self::System, "handle_system"),
     ];
 }
 
@@ -33,12 +34,16 @@ pub(crate) mod call_flags {
     pub(crate) const ALSO_32: u8 = 1 << 0;
     /// Paths may lead elsewhere after it, whoever does it.
     pub(crate) const MOVES: u8 = 1 << 1;
+    /// Only when the third argument is `PROT_WRITE` and `PROT_EXEC` at once.
+    pub(crate) const EXECUTABLE: u8 = 1 << 2;
     /// An argument points at a structure: see the C side.
     pub(crate) const POINTER: u8 = 1 << 3;
     /// The call is the first argument, its arguments are where the second points at.
     pub(crate) const MULTIPLEX: u8 = 1 << 4;
-    /// An argument points at an array of messages.
+    /// An argument points at an array of messages; or the call returns twice.
     pub(crate) const MANY: u8 = 1 << 5;
+    /// Only when the result is the descriptor of a standard stream.
+    pub(crate) const STANDARD: u8 = 1 << 6;
 }
 
 /// A system call and how its event is made: `struct call` in `bpf/filters.h`. Arguments are numbered from 1; 0 where
