@@ -67,6 +67,121 @@ fn fixed_parts_have_the_same_size() {
     assert_eq!(size("fork_event"), Some(layout::FORK));
     assert_eq!(size("exit_event"), Some(layout::EXIT));
     assert_eq!(size("cgroup_event"), Some(layout::CGROUP));
+    assert_eq!(size("actor"), Some(layout::ACTOR));
+    assert_eq!(size("file_event"), Some(layout::FILE));
+    assert_eq!(size("network_event"), Some(layout::NETWORK));
+    assert_eq!(size("system_event"), Some(layout::SYSTEM));
+    assert_eq!(size("packet_event"), Some(layout::PACKET));
+}
+
+/// Fields one after the other, from an offset on, each with its width: what the decoder takes them for.
+fn in_order(btf: &Btf, name: &str, from: usize, fields: &[(&str, usize)]) {
+    let (size, members) = &btf.structs[name];
+    let mut offset = from;
+    for (field, width) in fields {
+        assert_eq!(
+            members.get(*field).map(|&at| at as usize),
+            Some(offset),
+            "{name}.{field}"
+        );
+        offset += width;
+    }
+    assert!(
+        *size as usize - offset < 8,
+        "{name} has fields that the decoder does not know"
+    );
+}
+
+#[test]
+fn fields_of_activities_are_where_the_decoder_reads_them() {
+    let btf = Btf::of_object();
+    in_order(
+        &btf,
+        "actor",
+        0,
+        &[
+            ("start", 8),
+            ("result", 8),
+            ("pid", 4),
+            ("uid", 4),
+            ("gid", 4),
+            ("euid", 4),
+            ("flags", 4),
+            ("call", 4),
+            ("exe", 4),
+            ("parent_exe", 4),
+        ],
+    );
+    in_order(
+        &btf,
+        "file_event",
+        layout::HEADER,
+        &[
+            ("actor", layout::ACTOR),
+            ("inode", 8),
+            ("device", 4),
+            ("open_flags", 4),
+            ("mode", 4),
+            ("uid", 4),
+            ("gid", 4),
+            ("dir", 4),
+            ("path", 4),
+            ("new_dir", 4),
+            ("new_path", 4),
+        ],
+    );
+    in_order(
+        &btf,
+        "network_event",
+        layout::HEADER,
+        &[
+            ("actor", layout::ACTOR),
+            ("local", 16),
+            ("remote", 16),
+            ("descriptor", 4),
+            ("local_port", 2),
+            ("remote_port", 2),
+            ("local_family", 2),
+            ("remote_family", 2),
+            ("family", 2),
+            ("type", 2),
+            ("protocol", 2),
+            ("local_path", 4),
+            ("remote_path", 4),
+        ],
+    );
+    in_order(
+        &btf,
+        "system_event",
+        layout::HEADER,
+        &[
+            ("actor", layout::ACTOR),
+            ("args", 32),
+            ("effective_caps", 8),
+            ("target_start", 8),
+            ("target_cgroup", 8),
+            ("target_pid", 4),
+            ("family", 2),
+            ("remote_port", 2),
+            ("remote", 16),
+            ("target_exe", 4),
+            ("dir", 4),
+            ("texts", 12),
+        ],
+    );
+    in_order(
+        &btf,
+        "packet_event",
+        layout::HEADER,
+        &[
+            ("cookie", 8),
+            ("start", 8),
+            ("pid", 4),
+            ("outgoing", 4),
+            ("wire_length", 4),
+            ("bytes", 4),
+        ],
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The daemon as the demo and the benchmarks run it: a release build, standalone, its alerts read here.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -26,10 +27,19 @@ pub(crate) struct Given {
 }
 
 /// Builds what is run, and returns the daemon, in a process that is root.
+pub(crate) fn prepare(given: &Given) -> Outcome<PathBuf> {
+    prepare_program("--daemon", given.daemon.as_deref(), build)
+}
+
+/// Builds what is run, unless it is `given`, and returns it, in a process that is root.
 ///
 /// Cargo never runs as root for another user, who could not build any more among files of root's. So whoever is not
-/// root builds here, and then this program starts again through sudo and is given what was built.
-pub(crate) fn prepare(given: &Given) -> Outcome<PathBuf> {
+/// root builds here, and then this program starts again through sudo and is given what was built, by `option`.
+pub(crate) fn prepare_program(
+    option: &str,
+    given: Option<&Path>,
+    build: impl FnOnce(&Path) -> Outcome<PathBuf>,
+) -> Outcome<PathBuf> {
     // Whether it can be root at all is asked first: building takes minutes.
     let privilege = Privilege::find();
     if let Privilege::None(why) = privilege {
@@ -38,13 +48,13 @@ pub(crate) fn prepare(given: &Given) -> Outcome<PathBuf> {
         )
         .into());
     }
-    let daemon = match &given.daemon {
-        Some(daemon) => daemon.clone(),
-        None => build()?,
+    let program = match given {
+        Some(program) => program.to_owned(),
+        None => build(&target())?,
     };
     let programs = testbed::programs().map_err(|error| error.to_string())?;
     if privilege == Privilege::Root {
-        return Ok(daemon);
+        return Ok(program);
     }
     let folder = programs
         .workload
@@ -54,20 +64,20 @@ pub(crate) fn prepare(given: &Given) -> Outcome<PathBuf> {
     again
         .arg(std::env::current_exe()?)
         .args(std::env::args_os().skip(1));
-    if given.daemon.is_none() {
-        again.arg("--daemon").arg(daemon);
+    if given.is_none() {
+        again.arg(option).arg(program);
     }
     // In the place of this process, so that the terminal, its signals and the exit status are the command's own.
     Err(format!("sudo cannot be started: {}", again.exec()).into())
 }
 
-fn build() -> Outcome<PathBuf> {
+fn build(target: &Path) -> Outcome<PathBuf> {
     println!("Building the daemon and the programs of the containers …");
     cargo()
         .args(["build", "--quiet", "--release", "-p", "podwarden-daemon"])
         .limit(Duration::from_mins(30))
         .run()?;
-    Ok(target().join("release/podwarden-daemon"))
+    Ok(target.join("release/podwarden-daemon"))
 }
 
 /// A running daemon; it is ended when this is dropped.
@@ -79,8 +89,13 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts it and waits until it watches.
+    /// Starts it with its built-in rules only, and waits until it watches.
     pub(crate) fn start(program: &Path) -> Outcome<Self> {
+        Self::start_with(program, None)
+    }
+
+    /// Starts it with policies and rules, and waits until it watches.
+    pub(crate) fn start_with(program: &Path, policies: Option<&Path>) -> Outcome<Self> {
         let state = std::env::temp_dir().join(format!("podwarden-xtask-{}", std::process::id()));
         // It ends with this process, however that ends.
         let mut child = Command::new("setpriv")
@@ -97,6 +112,11 @@ impl Daemon {
             ])
             .arg("--state-dir")
             .arg(&state)
+            .args(
+                policies
+                    .into_iter()
+                    .flat_map(|path| [OsStr::new("--policy-dir"), path.as_os_str()]),
+            )
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -148,6 +168,18 @@ impl Daemon {
             log.join("\n")
         )
         .into())
+    }
+
+    /// An error where there has been an alert about a container in which nothing is to be found.
+    pub(crate) fn is_silent_about(&self, container: &str) -> Outcome {
+        match self
+            .alerts
+            .try_iter()
+            .find(|alert| alert["container"]["id"] == container)
+        {
+            None => Ok(()),
+            Some(alert) => Err(format!("a rule holds for what is measured, and alerts cost: {alert}").into()),
+        }
     }
 
     /// Its process id.

@@ -4,9 +4,17 @@
 mod bpf;
 mod descriptors;
 mod exec;
+mod floor;
+mod idle;
 mod kill;
 mod memory;
 mod numbers;
+mod place;
+mod rules;
+mod scratch;
+mod sensor;
+mod target;
+mod throughput;
 
 use crate::Outcome;
 use crate::guarded::{self, Given};
@@ -26,15 +34,24 @@ enum What {
     Exec(exec::Arguments),
     /// The time from a miner's exec to the kill of its container
     Kill(kill::Arguments),
+    /// The cost of system calls in a container and outside, with the daemon on and off, beside an empty program's
+    Sensor(sensor::Arguments),
+    /// The events a second that one processor takes from the kernel
+    Throughput(throughput::Arguments),
+    /// The daemon's processor time and memory where little happens
+    Idle(idle::Arguments),
     /// The time of each BPF program, by the kernel's own count
     Bpf(bpf::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
-    let program = guarded::prepare(&arguments.given)?;
+    let daemon = || guarded::prepare(&arguments.given);
     match &arguments.what {
-        What::Exec(arguments) => exec::run(arguments, &program),
-        What::Kill(arguments) => kill::run(arguments, &program),
-        What::Bpf(arguments) => bpf::run(arguments, &program),
+        What::Sensor(arguments) => sensor::run(arguments, &daemon()?),
+        What::Throughput(arguments) => throughput::run(arguments),
+        What::Idle(arguments) => idle::run(arguments, &daemon()?),
+        What::Exec(arguments) => exec::run(arguments, &daemon()?),
+        What::Kill(arguments) => kill::run(arguments, &daemon()?),
+        What::Bpf(arguments) => bpf::run(arguments, &daemon()?),
     }
 }

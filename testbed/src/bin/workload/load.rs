@@ -92,13 +92,13 @@ pub(crate) fn storm(path: &OsStr, count: u64, processes: u64) -> Outcome {
 }
 
 /// A program that is ready to be run again and again: nothing is allocated between runs.
-struct Program {
+pub(crate) struct Program {
     path: CString,
     args: Vec<CString>,
 }
 
 impl Program {
-    fn new(path: &OsStr, args: &[OsString]) -> Result<Self, std::ffi::NulError> {
+    pub(crate) fn new(path: &OsStr, args: &[OsString]) -> Result<Self, std::ffi::NulError> {
         let path = CString::new(path.as_bytes())?;
         let args = std::iter::once(Ok(path.clone()))
             .chain(args.iter().map(|arg| CString::new(arg.as_bytes())))
@@ -107,7 +107,7 @@ impl Program {
     }
 
     /// Starts it with `posix_spawn`, which the C library makes from a vfork and an exec, and waits for it.
-    fn run(&self) -> io::Result<()> {
+    pub(crate) fn run(&self) -> io::Result<()> {
         let arguments: Vec<_> = self
             .args
             .iter()

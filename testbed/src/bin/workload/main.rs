@@ -1,10 +1,14 @@
 //! What containers run: small programs in one static file, each by its name.
 
+mod calls;
 mod load;
 mod run;
+mod syscalls;
 
 use std::ffi::OsString;
-use std::process::ExitCode;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
 
 const USAGE: &str = "usage: workload COMMAND …
   sleep SECS                 sleep
@@ -26,7 +30,14 @@ const USAGE: &str = "usage: workload COMMAND …
   deleted PATH ARGS…         exec a copy of PATH that was unlinked
   many-args N LEN PATH       exec PATH with N arguments of LEN bytes each
   threads-exec PATH ARGS…    exec PATH from a thread that is not the first
-  storm PATH N PROCS         N runs of PATH, shared by PROCS processes; prints how many were made";
+  storm PATH N PROCS         N runs of PATH, shared by PROCS processes; prints how many were made
+  syscalls NUMBER VALUE… , …  system calls by their numbers; prints their results
+  measure KIND:N[:PATH]…     N calls of each KIND: exec, open-read, open-write (of PATH), connect, getpid, read;
+                             prints a line for each, with the mean time of one, in ns
+  flood PATH SECS PROCS      PROCS processes open PATH for writing, flat out; prints how often
+  pace PATH PROGRAM OPENS CONNECTS EXECS SECS
+                             so many a second, evenly; prints how many were made
+  within CGROUP:… COMMAND…   do COMMAND in these cgroups";
 
 /// What a command gives back; nobody looks into an error, it is only told.
 type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -75,6 +86,23 @@ fn run(args: &[OsString]) -> Outcome {
         ("copy", [from, to]) => Ok(std::fs::copy(from, to).map(drop)?),
         ("spawn", [path, count, args @ ..]) => load::spawn(path, number(count)?, args),
         ("storm", [path, count, processes]) => load::storm(path, number(count)?, number(processes)?),
+        ("syscalls", words) => syscalls::syscalls(words),
+        ("measure", kinds) => calls::measure(kinds),
+        ("flood", [path, secs, processes]) => calls::flood(path, number(secs)?, number(processes)?),
+        ("pace", [path, program, opens, connects, execs, secs]) => {
+            let rates = calls::Rates {
+                opens: number(opens)?,
+                connects: number(connects)?,
+                execs: number(execs)?,
+            };
+            calls::pace(path, program, &rates, number(secs)?)
+        }
+        ("within", [cgroups, command @ ..]) => {
+            let cgroups: Vec<PathBuf> = std::env::split_paths(cgroups).collect();
+            testbed::cgroup::join(&cgroups)?;
+            // Executed again, so that whoever watches cgroups by what is executed in them sees it.
+            Err(Command::new("/proc/self/exe").args(command).exec().into())
+        }
         ("exec-as", [name, path, args @ ..]) => run::exec_as(name, path, args),
         ("double-fork", [path, args @ ..]) => run::double_fork(path, args),
         ("fork-exit", [path, args @ ..]) => run::fork_exit(path, args),
