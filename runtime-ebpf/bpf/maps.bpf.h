@@ -42,6 +42,12 @@ enum process_flags {
 	PROCESS_ESCAPED = 1 << 7,
 };
 
+/* A process by its number in the innermost PID namespace that it is in. */
+struct pid_key {
+	u32 namespace;
+	u32 number;
+};
+
 /* What is remembered of a live process, so that each event can say who its parent was. */
 struct process {
 	u64 start;
@@ -52,6 +58,7 @@ struct process {
 	u32 parent_pid;
 	u32 flags;
 	u32 outer_mount_namespace; /* of a runtime process: where it came from */
+	struct pid_key inner;
 	u16 exe_length;
 	u16 parent_length;
 	u8 exe[INLINE_PATH];
@@ -65,12 +72,6 @@ struct {
 	__type(value, struct process);
 } processes SEC(".maps");
 
-/* A process by its number in the innermost PID namespace that it is in. */
-struct pid_key {
-	u32 namespace;
-	u32 number;
-};
-
 /* PROC_PID_INIT_INO of the kernel: the number of the host's own PID namespace. */
 #define INITIAL_PID_NAMESPACE 0xEFFFFFFC
 
@@ -81,6 +82,14 @@ struct {
 	__type(key, struct pid_key);
 	__type(value, u32);  /* tgid of the host */
 } inner_pids SEC(".maps");
+
+/* Whether a process has ever left its container's cgroup: as long as none has, nobody need look for such. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u32);
+} escapes SEC(".maps");
 
 struct long_path {
 	u8 text[MAX_PATH];

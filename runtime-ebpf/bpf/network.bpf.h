@@ -57,23 +57,52 @@ static __always_inline void append_unix_name(union scratch *scratch, struct tail
 	*position = at + (length & (MAX_ADDRESS - 1));
 }
 
+/* What every socket has, in one read: these stand side by side in every kernel so far. */
+struct sock_part {
+	u32 daddr;
+	u32 rcv_saddr;
+	u32 hash;
+	u16 dport;
+	u16 num;
+	u16 family;
+};
+
+static __always_inline void read_sock(struct sock_part *part, struct sock *sock)
+{
+	u32 first = bpf_core_field_offset(struct sock, __sk_common.skc_daddr);
+	if (bpf_core_field_offset(struct sock, __sk_common.skc_rcv_saddr) == first + 4 &&
+	    bpf_core_field_offset(struct sock, __sk_common.skc_dport) == first + 12 &&
+	    bpf_core_field_offset(struct sock, __sk_common.skc_num) == first + 14 &&
+	    bpf_core_field_offset(struct sock, __sk_common.skc_family) == first + 16) {
+		bpf_probe_read_kernel(part, 18, (char *)sock + first);
+	} else {
+		part->daddr = PROBE(sock, __sk_common.skc_daddr);
+		part->rcv_saddr = PROBE(sock, __sk_common.skc_rcv_saddr);
+		part->dport = PROBE(sock, __sk_common.skc_dport);
+		part->num = PROBE(sock, __sk_common.skc_num);
+		part->family = PROBE(sock, __sk_common.skc_family);
+	}
+}
+
 static __always_inline void describe_socket(union scratch *scratch, u32 *position, struct sock *sock)
 {
 	struct network_event *event = &scratch->network;
-	u16 family = PROBE(sock, __sk_common.skc_family);
+	struct sock_part part = {};
+	read_sock(&part, sock);
+	u16 family = part.family;
 	event->family = family;
 	event->type = PROBE(sock, sk_type);
 	event->protocol = PROBE(sock, sk_protocol);
 	if (family == AF_INET || family == AF_INET6) {
-		event->local_port = PROBE(sock, __sk_common.skc_num);
-		event->remote_port = swap_bytes(PROBE(sock, __sk_common.skc_dport));
+		event->local_port = part.num;
+		event->remote_port = swap_bytes(part.dport);
 		event->local_family = family;
 		if (event->remote_port)
 			event->remote_family = family;
 	}
 	if (family == AF_INET) {
-		*(u32 *)event->local = PROBE(sock, __sk_common.skc_rcv_saddr);
-		*(u32 *)event->remote = PROBE(sock, __sk_common.skc_daddr);
+		*(u32 *)event->local = part.rcv_saddr;
+		*(u32 *)event->remote = part.daddr;
 	} else if (family == AF_INET6 && bpf_core_field_exists(sock->__sk_common.skc_v6_daddr)) {
 		bpf_core_read(event->local, 16, &sock->__sk_common.skc_v6_rcv_saddr);
 		bpf_core_read(event->remote, 16, &sock->__sk_common.skc_v6_daddr);

@@ -41,15 +41,13 @@ static __always_inline u32 as_parent(u32 flags)
 	       (flags & PROCESS_EXE_DETACHED ? PROCESS_PARENT_DETACHED : 0);
 }
 
-/* Remembers which process it is that others in its PID namespace know by a number of their own; or forgets it. */
-static __always_inline void note_inner_pid(u32 pid, u32 namespace, u32 number, bool alive)
+/* Remembers which process it is that others in its PID namespace know by a number of their own. */
+static __always_inline void note_inner_pid(struct process *process, struct task_struct *leader, u32 pid)
 {
-	if (namespace == INITIAL_PID_NAMESPACE)
+	process->inner.number = innermost_pid(leader, &process->inner.namespace);
+	if (process->inner.namespace == INITIAL_PID_NAMESPACE)
 		return;
-	struct pid_key key = { .namespace = namespace, .number = number };
-	if (!alive)
-		bpf_map_delete_elem(&inner_pids, &key);
-	else if (bpf_map_update_elem(&inner_pids, &key, &pid, BPF_ANY))
+	if (bpf_map_update_elem(&inner_pids, &process->inner, &pid, BPF_ANY))
 		count_trouble(TROUBLE_PROCESSES_FULL);
 }
 
@@ -89,11 +87,9 @@ static __noinline int adopt(struct task_struct *leader, u64 cgroup)
 		walk_file(buffer, file, leader);
 		store_exe(process, buffer);
 	}
+	note_inner_pid(process, leader, pid);
 	if (bpf_map_update_elem(&processes, &pid, process, BPF_ANY))
 		count_trouble(TROUBLE_PROCESSES_FULL);
-	u32 namespace;
-	u32 number = innermost_pid(leader, &namespace);
-	note_inner_pid(pid, namespace, number, true);
 	return 0;
 }
 
@@ -111,6 +107,9 @@ static __always_inline struct process *process_of(struct task_struct *leader, u6
 /* The record of a process that is not where its container is; NULL for all others. */
 static __always_inline struct process *escaped(struct task_struct *leader)
 {
+	u32 *count = only_element(&escapes);
+	if (!count || !*count)
+		return NULL;
 	u32 pid = READ(leader, tgid);
 	struct process *process = bpf_map_lookup_elem(&processes, &pid);
 	if (process && process->flags & PROCESS_ESCAPED && process->start == READ(leader, start_boottime))
@@ -166,19 +165,18 @@ static __always_inline int handle_fork(struct task_struct *forker, struct task_s
 	process->exe_length = process->parent_length = known->exe_length;
 	__builtin_memcpy(process->exe, known->exe, INLINE_PATH);
 	__builtin_memcpy(process->parent_exe, known->exe, INLINE_PATH);
+	note_inner_pid(process, child, pid);
 	if (bpf_map_update_elem(&processes, &pid, process, BPF_ANY))
 		count_trouble(TROUBLE_PROCESSES_FULL);
 
-	u32 namespace;
 	struct fork_event event = {
 		.start = process->start,
 		.parent_start = process->parent_start,
 		.pid = pid,
-		.container_pid = innermost_pid(child, &namespace),
+		.container_pid = process->inner.number,
 		.parent_pid = process->parent_pid,
 		.flags = process->flags & PROCESS_RUNTIME ? FLAG_PARENT_RUNTIME : 0,
 	};
-	note_inner_pid(pid, namespace, event.container_pid, true);
 	begin_record(&event.header, EVENT_FORK, cgroup);
 	submit_record(&event, sizeof(event), false);
 	return 0;
@@ -190,12 +188,14 @@ static __always_inline int handle_exit(struct task_struct *task)
 		return 0; /* other threads live on */
 	u32 pid = READ(task, tgid);
 	u64 cgroup = counts_for(READ(task, group_leader), cgroup_of(task));
-	bpf_map_delete_elem(&processes, &pid);
+	struct process *process = bpf_map_lookup_elem(&processes, &pid);
+	if (process) {
+		if (process->inner.namespace != INITIAL_PID_NAMESPACE)
+			bpf_map_delete_elem(&inner_pids, &process->inner);
+		bpf_map_delete_elem(&processes, &pid);
+	}
 	if (!cgroup)
 		return 0;
-	u32 namespace;
-	u32 number = innermost_pid(READ(task, group_leader), &namespace);
-	note_inner_pid(pid, namespace, number, false);
 	struct exit_event event = {
 		.start = READ(task, group_leader, start_boottime),
 		.pid = pid,
@@ -225,6 +225,9 @@ static __always_inline int handle_attach(struct cgroup *to, struct task_struct *
 		 * A runtime that goes back to where it came from was never the container's. */
 		if (known && !(process->flags & PROCESS_RUNTIME) && is_owned(process->owner)) {
 			process->flags |= PROCESS_ESCAPED;
+			u32 *count = only_element(&escapes);
+			if (count)
+				*count = 1;
 			return 0;
 		}
 		if (is_ignored(cgroup))

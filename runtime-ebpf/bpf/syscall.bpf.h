@@ -88,9 +88,9 @@ static __always_inline u64 argument(struct call_state *state, u8 number)
 static __always_inline struct file *file_of(struct task_struct *task, u64 descriptor)
 {
 	struct fdtable *table = READ(task, files, fdt);
-	if ((u32)descriptor >= PROBE(table, max_fds))
+	if ((u32)descriptor >= READ(table, max_fds))
 		return NULL;
-	struct file **files = PROBE(table, fd);
+	struct file **files = READ(table, fd);
 	struct file *file = NULL;
 	bpf_probe_read_kernel(&file, sizeof(file), &files[(u32)descriptor]);
 	return file;

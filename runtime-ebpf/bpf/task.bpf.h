@@ -27,11 +27,18 @@ static __always_inline u64 cgroup_of(struct task_struct *task)
 {
 	if (cgroup_source == SOURCE_UNIFIED)
 		return READ(task, cgroups, dfl_cgrp, kn, id);
+#ifdef RAW_TRACEPOINTS
 	struct css_set *set = PROBE(task, cgroups);
 	struct cgroup_subsys_state *state = NULL;
 	char *states = (char *)set + bpf_core_field_offset(struct css_set, subsys);
 	bpf_probe_read_kernel(&state, sizeof(state), states + subsystem_index() * sizeof(state));
 	return PROBE(state, cgroup, kn, id);
+#else
+	char *set = (char *)READ(task, cgroups);
+	struct cgroup_subsys_state **states = (void *)(set + bpf_core_field_offset(struct css_set, subsys));
+	struct cgroup_subsys_state *state = states[subsystem_index()];
+	return READ(state, cgroup, kn, id);
+#endif
 }
 
 /* True for cgroups of the hierarchy that ids are taken from. */
@@ -69,9 +76,8 @@ static __always_inline u32 mount_namespace_of(struct task_struct *task)
 /* The innermost PID namespace of a task, and the task's number in it. */
 static __always_inline u32 innermost_pid(struct task_struct *task, u32 *namespace)
 {
-	/* Not a typed pointer: 5.10 allows no sum of one and a number that is not known when the program is loaded. */
-	struct pid *pid = PROBE(task, thread_pid);
-	u32 level = PROBE(pid, level);
+	struct pid *pid = READ(task, thread_pid);
+	u32 level = READ(pid, level);
 	char *numbers = (char *)pid + bpf_core_field_offset(struct pid, numbers);
 	struct upid *own = (struct upid *)(numbers + level * bpf_core_type_size(struct upid));
 	*namespace = PROBE(own, ns, ns.inum);

@@ -69,7 +69,7 @@ impl Default for SensorOptions {
             max_processes: 16_384,
             max_cgroups: 16_384,
             poll_interval: Duration::from_micros(500),
-            patience: Duration::from_millis(5),
+            patience: Duration::from_millis(10),
             lifecycle: false,
             attachment: None,
         }
