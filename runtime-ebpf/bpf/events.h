@@ -59,9 +59,13 @@ enum event_flags {
 	FLAG_EXE_DETACHED = 1 << 23,       /* DETACHED, of an actor's executable */
 };
 
+/* A packet that comes in may interrupt the handling of one that goes out on the same CPU; so they count apart, as if
+ * by another CPU. */
+#define INCOMING 0x4000
+
 struct event_header {
 	u16 kind;
-	u16 cpu;
+	u16 cpu;             /* with INCOMING for packets that come in */
 	u32 length;      /* of the whole record */
 	u64 sequence;    /* per CPU and class, from 0, without gaps */
 	u64 time;        /* CLOCK_BOOTTIME, ns */
@@ -202,14 +206,16 @@ struct packet_event {
 	u32 pid;
 	u32 outgoing;
 	u32 wire_length;     /* from the IP header on, before truncation */
+	u32 network;         /* number of the socket's network namespace */
 	struct tail bytes;   /* from the IP header on */
+	u32 padding;
 };
 
 _Static_assert(sizeof(struct actor) == 48, "actor");
 _Static_assert(sizeof(struct file_event) == 128, "file");
 _Static_assert(sizeof(struct network_event) == 144, "network");
 _Static_assert(sizeof(struct system_event) == 184, "system");
-_Static_assert(sizeof(struct packet_event) == 64, "packet");
+_Static_assert(sizeof(struct packet_event) == 72, "packet");
 _Static_assert(sizeof(struct event_header) == 32, "header");
 _Static_assert(sizeof(struct exec_event) == 176, "exec");
 _Static_assert(sizeof(struct fork_event) == 64, "fork");

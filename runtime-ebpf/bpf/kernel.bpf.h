@@ -121,7 +121,16 @@ struct in6_addr {
 	u8 bytes[16];
 };
 
+struct net {
+	struct ns_common ns;
+};
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
 struct sock_common {
+	possible_net_t skc_net;
 	u32 skc_daddr;
 	u32 skc_rcv_saddr;
 	u16 skc_dport;       /* network byte order */
@@ -135,6 +144,10 @@ struct sock {
 	struct sock_common __sk_common;
 	u16 sk_type;
 	u16 sk_protocol;
+};
+
+struct sk_buff {
+	struct sock *sk;
 };
 
 struct socket {

@@ -168,8 +168,8 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, CLASS_COUNT);
-	__type(key, u32);
+	__uint(max_entries, CLASS_COUNT + 1);
+	__type(key, u32);    /* enum event_class; the last one is for packets that come in: see INCOMING */
 	__type(value, u64);  /* events made */
 } made SEC(".maps");
 
@@ -192,7 +192,8 @@ enum trouble {
 	TROUBLE_CGROUPS_FULL = 1,
 	TROUBLE_LOST_FULL = 2,
 	TROUBLE_ARGS_UNREADABLE = 3,
-	TROUBLE_COUNT = 4,
+	TROUBLE_PACKETS_NESTED = 4,
+	TROUBLE_COUNT = 5,
 };
 
 struct {
@@ -381,6 +382,38 @@ struct {
 	__type(key, u32);
 	__type(value, struct key_buffer);
 } path_keys SEC(".maps");
+
+/* Sockets over which a container asked a DNS server something, by cookie: only for these are answers of interest. */
+struct dns_socket {
+	u64 cgroup;
+	u64 start;
+	u32 pid;
+	u32 padding;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u64);
+	__type(value, struct dns_socket);
+} dns_sockets SEC(".maps");
+
+/* Packets are looked at in interrupts as well, in the middle of whatever uses the other scratch. */
+#define MAX_PACKET 8192
+
+struct packet_scratch {
+	u32 busy;            /* a packet that comes in the middle of another of its direction is not looked at */
+	u32 padding;
+	struct packet_event event;
+	u8 bytes[MAX_PACKET];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, u32);    /* 0 for what comes in, 1 for what goes out */
+	__type(value, struct packet_scratch);
+} packet_scratches SEC(".maps");
 
 static __always_inline void *only_element(void *map)
 {

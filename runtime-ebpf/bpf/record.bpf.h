@@ -97,7 +97,8 @@ static __always_inline void submit_to(void *ring, void *record, u32 length, bool
 {
 	struct event_header *header = record;
 	u32 class = class_of(header->kind);
-	u64 *sequence = bpf_map_lookup_elem(&made, &class);
+	u32 counter = header->cpu & INCOMING ? CLASS_COUNT : class;
+	u64 *sequence = bpf_map_lookup_elem(&made, &counter);
 	if (!sequence)
 		return;
 	header->sequence = (*sequence)++;

@@ -12,6 +12,7 @@
 #include "exec.bpf.h"
 #include "cgroup.bpf.h"
 #include "file.bpf.h"
+#include "packet.bpf.h"
 #include "system.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
@@ -58,3 +59,18 @@ HANDLE(paths)
 HANDLE(descriptor)
 HANDLE(socket)
 HANDLE(system)
+
+/* Attached at the root of cgroup v2: what comes and goes over any socket of the machine. They let everything pass. */
+SEC("cgroup_skb/egress")
+int packet_sent(struct __sk_buff *skb)
+{
+	handle_packet(skb, true);
+	return 1;
+}
+
+SEC("cgroup_skb/ingress")
+int packet_received(struct __sk_buff *skb)
+{
+	handle_packet(skb, false);
+	return 1;
+}

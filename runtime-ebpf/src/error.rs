@@ -20,6 +20,9 @@ pub enum SensorError {
         /// What is needed.
         needed: KernelVersion,
     },
+    /// The v2 tree of cgroups can be neither opened nor mounted, at whose root packets are seen.
+    #[error("the v2 tree of cgroups cannot be opened")]
+    UnifiedCgroups(#[source] std::io::Error),
     /// The kernel does not describe its types.
     #[error("the kernel has no BTF (/sys/kernel/btf/vmlinux): it must be built with CONFIG_DEBUG_INFO_BTF")]
     NoBtf,

@@ -43,6 +43,7 @@ mod loss;
 pub mod names;
 mod object;
 mod origin;
+mod packet;
 mod processes;
 mod reader;
 pub mod respond;

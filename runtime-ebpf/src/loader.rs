@@ -3,10 +3,11 @@
 //! Nothing is pinned: when the process ends, in whatever way, the kernel takes all of it away.
 
 use std::collections::HashMap;
+use std::os::fd::BorrowedFd;
 
 use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, HashMap as BpfHashMap, Map, MapData, PerCpuArray, ProgramArray, RingBuf};
-use aya::programs::{Program, ProgramFd};
+use aya::programs::{CgroupAttachMode, CgroupSkbAttachType, Program, ProgramFd};
 use aya::{Btf, Ebpf, EbpfLoader};
 use runtime_core::{CgroupId, EventClass, FileId};
 
@@ -57,6 +58,7 @@ pub(crate) struct Loaded {
     attachment: Attachment,
     /// Whether the end of system calls is looked at, which costs every one of them.
     sees_calls: bool,
+    sees_packets: bool,
     /// The kernel empties the table when nobody holds it open: programs do not count.
     _handlers: ProgramArray<MapData>,
     // Last, so that the programs go after the maps' handles; the kernel keeps what is in use.
@@ -64,7 +66,13 @@ pub(crate) struct Loaded {
 }
 
 /// Things that went wrong in the kernel, as `enum trouble` in `bpf/maps.bpf.h` numbers them.
-const TROUBLES: [&str; 4] = ["processes-full", "cgroups-full", "lost-full", "args-unreadable"];
+const TROUBLES: [&str; 5] = [
+    "processes-full",
+    "cgroups-full",
+    "lost-full",
+    "args-unreadable",
+    "packets-nested",
+];
 
 impl Loaded {
     pub(crate) fn load(settings: &Settings, plan: HookPlan, btf: &Btf) -> Result<(Self, Rings), SensorError> {
@@ -107,6 +115,7 @@ impl Loaded {
             filter: Filter::default(),
             attachment: plan.attachment,
             sees_calls: false,
+            sees_packets: false,
             _handlers: handlers,
             programs,
         };
@@ -155,6 +164,36 @@ impl Loaded {
             attach_hook(&mut self.programs, self.attachment, SYSTEM_CALLS, &btf)?;
             self.sees_calls = true;
         }
+        Ok(())
+    }
+
+    /// Looks at DNS packets from now on: at those of all cgroups below this one, which is one of v2.
+    pub(crate) fn attach_packets(&mut self, cgroup: BorrowedFd<'_>) -> Result<(), SensorError> {
+        if self.sees_packets {
+            return Ok(());
+        }
+        let directions = [
+            ("packet_sent", CgroupSkbAttachType::Egress),
+            ("packet_received", CgroupSkbAttachType::Ingress),
+        ];
+        for (name, direction) in directions {
+            let Some(Program::CgroupSkb(program)) = self.programs.program_mut(name) else {
+                return Err(SensorError::Missing {
+                    kind: "program",
+                    name: name.into(),
+                });
+            };
+            let attached = program.load().and_then(|()| {
+                // As a link, which other programs can always be beside: the kernel takes no flag for it.
+                let mode = CgroupAttachMode::Single;
+                program.attach(cgroup, direction, mode).map(drop)
+            });
+            attached.map_err(|source| SensorError::Program {
+                program: name.into(),
+                source: Box::new(source),
+            })?;
+        }
+        self.sees_packets = true;
         Ok(())
     }
 
@@ -276,7 +315,12 @@ impl Loaded {
     pub(crate) fn made(&self) -> Result<Vec<(EventClass, u64)>, SensorError> {
         let count = |(number, class): (u32, &EventClass)| {
             let counts = self.made.get(&number, 0).map_err(map_error("made"))?;
-            Ok((*class, counts.iter().sum()))
+            let mut sum = counts.iter().sum::<u64>();
+            if *class == EventClass::Dns {
+                let incoming = self.made.get(&(CLASSES.len() as u32), 0);
+                sum += incoming.map_err(map_error("made"))?.iter().sum::<u64>();
+            }
+            Ok((*class, sum))
         };
         (0..).zip(&CLASSES).map(count).collect()
     }

@@ -2,7 +2,7 @@
 
 use runtime_core::EventClass;
 
-use crate::wire::{Body, Record};
+use crate::wire::{Body, INCOMING, Record};
 
 /// One number for each class.
 pub(crate) type ByClass = [u64; EventClass::ALL.len()];
@@ -19,7 +19,9 @@ impl Sequences {
     ///
     /// The first record of a CPU and class is number 0, so that losses at the very start count as well.
     pub(crate) fn gap_before(&mut self, record: &Record<'_>) -> u64 {
-        let cpu = usize::from(record.header.cpu);
+        // Those that come in are counted as if by CPUs of their own.
+        let incoming = record.header.cpu & INCOMING != 0;
+        let cpu = 2 * usize::from(record.header.cpu & !INCOMING) + usize::from(incoming);
         if cpu >= self.next.len() {
             self.next.resize(cpu + 1, ByClass::default());
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use runtime_core::process::{
     Ancestor, Credentials, InvokedName, Namespaces, Parent, ParentExe, Process, ProcessIdentity,
 };
-use runtime_core::{BootTime, CgroupId, FileId, Pid, RawString, Timestamp};
+use runtime_core::{BootTime, CgroupId, FileId, Pid, ProcessKey, RawString, Timestamp};
 
 use crate::seed::TICK;
 use crate::wire::{Actor, ExecRecord, ExitRecord, ForkRecord, Header, flags};
@@ -193,6 +193,15 @@ impl ProcessTable {
         };
         self.insert(actor.pid, entry);
         process
+    }
+
+    /// The process with this number and start.
+    pub(crate) fn by_key(&self, key: ProcessKey) -> Option<Arc<Process>> {
+        let entry = self.entries.get(&key.pid.0)?;
+        entry
+            .started(key.start.as_nanos())
+            .then(|| entry.clone().into_process(key.pid.0))
+            .flatten()
     }
 
     /// What is known of a process's ids before what is being taken in now.

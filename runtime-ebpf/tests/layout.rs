@@ -179,6 +179,7 @@ fn fields_of_activities_are_where_the_decoder_reads_them() {
             ("pid", 4),
             ("outgoing", 4),
             ("wire_length", 4),
+            ("network", 4),
             ("bytes", 4),
         ],
     );

@@ -69,17 +69,8 @@ impl CgroupHierarchy {
     /// of it, then a mount below `host_root`, then the first. Mount points below `host_root` are given as
     /// the host has them.
     pub fn from_mountinfo(mountinfo: &[u8], host_root: &Path) -> Option<Self> {
-        let mounts: Vec<CgroupMount> = mountinfo
-            .split(|&byte| byte == b'\n')
-            .filter_map(|line| CgroupMount::parse(line, host_root))
-            .collect();
-        let best = |wanted: &dyn Fn(&CgroupMount) -> bool| {
-            let candidates = mounts.iter().filter(|mount| wanted(mount));
-            // The minimum is the first among equals.
-            candidates
-                .min_by_key(|mount| (!mount.whole, !mount.below_host_root))
-                .map(|mount| mount.mount_point.clone())
-        };
+        let mounts = parse_mounts(mountinfo, host_root);
+        let best = |wanted: &dyn Fn(&CgroupMount) -> bool| best_mount(&mounts, wanted);
         let v1 = |controller: CgroupController| {
             best(&|mount| !mount.unified && has_token(mount.options, controller.name().as_bytes()))
         };
@@ -99,6 +90,11 @@ impl CgroupHierarchy {
         })
     }
 
+    /// Where the v2 tree is mounted, whatever hierarchy containers are found in: chosen as above.
+    pub(crate) fn unified_from_mountinfo(mountinfo: &[u8], host_root: &Path) -> Option<PathBuf> {
+        best_mount(&parse_mounts(mountinfo, host_root), &|mount| mount.unified)
+    }
+
     /// The hierarchy.
     pub fn controller(&self) -> CgroupController {
         self.controller
@@ -113,6 +109,21 @@ impl CgroupHierarchy {
     pub fn freezer_mount_point(&self) -> Option<&Path> {
         self.freezer.as_deref()
     }
+}
+
+fn parse_mounts<'a>(mountinfo: &'a [u8], host_root: &Path) -> Vec<CgroupMount<'a>> {
+    mountinfo
+        .split(|&byte| byte == b'\n')
+        .filter_map(|line| CgroupMount::parse(line, host_root))
+        .collect()
+}
+
+fn best_mount(mounts: &[CgroupMount<'_>], wanted: &dyn Fn(&CgroupMount<'_>) -> bool) -> Option<PathBuf> {
+    let candidates = mounts.iter().filter(|mount| wanted(mount));
+    // The minimum is the first among equals.
+    candidates
+        .min_by_key(|mount| (!mount.whole, !mount.below_host_root))
+        .map(|mount| mount.mount_point.clone())
 }
 
 struct CgroupMount<'a> {

@@ -32,6 +32,7 @@ pub use index::{ContainerIndex, ContainerOptions, ExecHint, Lookup, Resolution};
 pub use path::{ContainerCgroup, RuntimeHint};
 pub use tree::CgroupTree;
 
+pub(crate) use files::Root;
 pub(crate) use path::last_component;
 pub(crate) use procfs::ProcDir;
 pub(crate) use tree::{cgroup_id, child_cgroups, open_below, read_pids};

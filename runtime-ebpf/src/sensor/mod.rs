@@ -5,11 +5,12 @@ mod host;
 mod losses;
 mod marks;
 mod network;
+mod packets;
 mod system;
 mod translate;
 
 use std::fmt;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,16 +20,18 @@ use aya::maps::{MapData, RingBuf};
 use runtime_core::ports::PortError;
 use runtime_core::{Container, EventClass, EventSource, Needs, SensorItem};
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{CWD, Mode, OFlags};
 
 use self::host::{HostNamespaces, hierarchy_number, read_clocks};
 use self::losses::Losses;
 use self::translate::{State, Tell};
 use crate::capabilities::{Attachment, Capabilities, HookPlan, plan_hooks};
-use crate::container::{CgroupTree, ContainerIndex, ContainerOptions, Lookup};
+use crate::container::{CgroupHierarchy, CgroupTree, ContainerIndex, ContainerOptions, Lookup};
 use crate::error::SensorError;
 use crate::filter::Filter;
 use crate::loader::{CLASSES, Loaded, Rings, Settings};
 use crate::loss::ByClass;
+use crate::names::NameCounters;
 use crate::reader::{Mood, Pacer, Pause};
 use crate::seed::read_process;
 use crate::wire::Record;
@@ -93,6 +96,12 @@ pub struct SensorStats {
     pub unresolved: u64,
     /// What went wrong in the kernel, by name.
     pub troubles: Vec<(&'static str, u64)>,
+    /// DNS messages, and what became of them.
+    pub names: NameCounters,
+    /// Packets to or from port 53 that are no DNS, by their headers.
+    pub packets_malformed: u64,
+    /// DNS packets in network namespaces that their container did not start in, from which no names are learned.
+    pub packets_elsewhere: u64,
 }
 
 /// A running sensor. Dropping it detaches all programs.
@@ -103,6 +112,7 @@ pub struct Sensor {
     rings: Rings,
     /// A record of the first ring that waits for its turn; empty when there is none.
     held: Vec<u8>,
+    containers: ContainerOptions,
     capabilities: Capabilities,
     plan: HookPlan,
     pacer: Pacer,
@@ -146,6 +156,7 @@ impl Sensor {
             loaded,
             rings,
             held: Vec::new(),
+            containers: options.containers.clone(),
             capabilities,
             plan,
             pacer: Pacer::new(options.poll_interval, options.patience, Instant::now()),
@@ -179,12 +190,16 @@ impl Sensor {
         let State {
             index,
             processes,
+            packets,
             clock,
             ..
         } = &mut self.state;
         let containers: Vec<Arc<Container>> = index.containers().cloned().collect();
         for container in containers {
             let pids = index.processes_of(container.cgroup);
+            if let Some(&first) = pids.first() {
+                packets.begin(&container, proc_root, first);
+            }
             for &pid in &pids {
                 if let Some(process) = read_process(proc_root, pid, container.cgroup, &pids, clock) {
                     processes.seed(process);
@@ -200,7 +215,36 @@ impl Sensor {
     /// calls make, the end of every system call on the machine is looked at, and stays so.
     pub fn set_needs(&mut self, needs: &Needs) -> Result<(), SensorError> {
         self.loaded.set_filter(Filter::of(needs))?;
+        self.state.wants_dns = needs.classes.contains(&EventClass::Dns);
+        if self.loaded.filter().packets
+            && let Err(error) = self.attach_packets()
+        {
+            tracing::warn!(%error, "DNS is not seen, so that addresses get no names");
+        }
         self.state.marks.renew(&mut self.loaded, &self.state.index)
+    }
+
+    /// Looks at the packets of the whole machine: at the root of the v2 tree, which every kernel has, mounted or not.
+    fn attach_packets(&mut self) -> Result<(), SensorError> {
+        let containers = &self.containers;
+        let mounts = |pid: &str, root: &Path| {
+            let text = std::fs::read(containers.proc_root.join(pid).join("mountinfo")).ok()?;
+            CgroupHierarchy::unified_from_mountinfo(&text, root)
+        };
+        // The mounts of the host's first process are those below the host's root.
+        let mounted = mounts("1", Path::new("/")).or_else(|| mounts("self", &containers.host_root));
+        let root = match mounted {
+            Some(point) => {
+                let point = containers
+                    .host_root
+                    .join(point.strip_prefix("/").unwrap_or(&point));
+                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                rustix::fs::openat(CWD, &point, flags, Mode::empty())
+            }
+            None => mount_unified(),
+        };
+        let root = root.map_err(|error| SensorError::UnifiedCgroups(error.into()))?;
+        self.loaded.attach_packets(root.as_fd())
     }
 
     /// What was found of the kernel.
@@ -226,7 +270,11 @@ impl Sensor {
     /// Counts since the start.
     pub fn stats(&self) -> Result<SensorStats, SensorError> {
         let all = |counts: &ByClass| CLASSES.map(|class| (class, counts[class as usize])).to_vec();
+        let (names, packets) = self.state.packets.counters();
         Ok(SensorStats {
+            names,
+            packets_malformed: packets.malformed,
+            packets_elsewhere: packets.elsewhere,
             made: self.loaded.made()?,
             delivered: all(&self.state.delivered),
             lost: all(&self.losses.totals(&self.loaded)),
@@ -375,11 +423,20 @@ impl Sensor {
             for container in self.state.resync() {
                 items += 1;
                 self.state.marks.forget(&mut self.loaded, container.cgroup);
+                self.state.packets.end(&container.id);
                 each(SensorItem::ContainerStopped(container));
             }
         }
         items
     }
+}
+
+/// The v2 tree on a mount of its own, which nobody else sees and which goes with its descriptor.
+fn mount_unified() -> rustix::io::Result<OwnedFd> {
+    use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
+    let context = fsopen("cgroup2", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_create(&context)?;
+    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
 }
 
 /// Takes the next record out of a ring, unless one is held that was not handled yet.

@@ -1,16 +1,18 @@
 //! Records into items: what each one means to the containers, the processes and whoever listens.
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use runtime_core::event::Exit;
 use runtime_core::{
-    Activity, BootTime, Call, CgroupId, Container, Event, EventClass, Exec, FileId, Loss, Outcome, Pid,
-    Process, SensorItem, Syscall, Trust, process::Credentials,
+    Activity, BootTime, Call, CgroupId, Container, ContainerId, Endpoint, Event, EventClass, Exec, FileId,
+    Loss, Outcome, Pid, Process, SensorItem, Syscall, Trust, process::Credentials,
 };
 
 use super::host::{HostNamespaces, read_clocks};
 use super::marks::Marks;
+use super::packets::Packets;
 use super::{SensorOptions, file, network, system};
 use crate::container::{ContainerIndex, ExecHint, Lookup, Resolution};
 use crate::error::SensorError;
@@ -20,15 +22,17 @@ use crate::loss::{ByClass, Sequences, class_of};
 use crate::origin::{is_runtime_setup, origin_of};
 use crate::processes::{ClockPair, ProcessTable};
 use crate::wire::flags;
-use crate::wire::{Actor, Body, ExecRecord, ExitRecord, Header, Record};
+use crate::wire::{Actor, Body, ExecRecord, ExitRecord, Header, PacketRecord, Record};
 
 /// A system call, and what is known of whoever made it.
 struct Made<'a> {
     syscall: Syscall,
     before: &'a Credentials,
     container: CgroupId,
+    id: &'a ContainerId,
     index: &'a ContainerIndex,
     marks: &'a mut Marks,
+    packets: &'a mut Packets,
 }
 
 /// What a record says was done.
@@ -65,6 +69,10 @@ pub(super) struct State {
     host: HostNamespaces,
     pub(super) clock: ClockPair,
     pub(super) marks: Marks,
+    pub(super) packets: Packets,
+    /// Whether DNS questions and answers are told of, beside names being learned from them.
+    pub(super) wants_dns: bool,
+    proc_root: PathBuf,
     lifecycle: bool,
     pub(super) delivered: ByClass,
     pub(super) gaps: ByClass,
@@ -115,6 +123,9 @@ impl State {
             host,
             clock: read_clocks(),
             marks: Marks::new(&options.containers.proc_root),
+            packets: Packets::new(),
+            wants_dns: false,
+            proc_root: options.containers.proc_root.clone(),
             lifecycle: options.lifecycle,
             delivered: ByClass::default(),
             gaps: ByClass::default(),
@@ -191,6 +202,7 @@ impl State {
                 self.cgroup_gone(cgroup, container.as_ref());
                 if let Some(container) = container {
                     self.marks.forget(loaded, cgroup);
+                    self.packets.end(&container.id);
                     each(SensorItem::ContainerStopped(container));
                 }
             }
@@ -204,7 +216,13 @@ impl State {
                 Some(subject)
             }),
             Body::Network(network) => self.call(&record.header, &network.actor, each, |call| {
-                network::network_activity(call.syscall, network)
+                let mut subject = network::network_activity(call.syscall, network)?;
+                if let Activity::Network(activity) = &mut subject.activity
+                    && let Some(remote) = activity.remote.as_ref().and_then(Endpoint::socket_addr)
+                {
+                    activity.domains = call.packets.names_of(call.id, remote.ip());
+                }
+                Some(subject)
             }),
             Body::System(system) => {
                 self.call(&record.header, &system.actor, each, |call| {
@@ -217,7 +235,7 @@ impl State {
                 self.processes
                     .set_capabilities(system.actor.pid, system.effective_caps);
             }
-            Body::Packet(_) => {}
+            Body::Packet(packet) => self.packet(&record.header, packet, each),
         }
         // What may come in floods is told of with the next report; of the rest, as soon as can be.
         gap > 0
@@ -225,6 +243,28 @@ impl State {
                 class,
                 EventClass::Exec | EventClass::Fork | EventClass::Exit | EventClass::Cgroup
             )
+    }
+
+    /// Takes in a DNS packet: names are learned from it in any case.
+    fn packet(&mut self, header: &Header, packet: &PacketRecord<'_>, each: &mut dyn FnMut(SensorItem)) {
+        let Lookup::Container(container) = self.index.lookup(CgroupId(header.cgroup)) else {
+            return;
+        };
+        let container = Arc::clone(container);
+        for (asker, activity) in self.packets.take_in(header, packet, &container.id) {
+            // Who has asked may be gone before the answer is there.
+            if self.wants_dns
+                && let Some(process) = self.processes.by_key(asker)
+            {
+                let activity = Activity::Dns(activity);
+                each(SensorItem::Event(self.event(
+                    header,
+                    Some(Arc::clone(&container)),
+                    process,
+                    activity,
+                )));
+            }
+        }
     }
 
     /// Takes in what a system call did; `subject` says what that was.
@@ -255,8 +295,10 @@ impl State {
             syscall,
             before,
             container: container.cgroup,
+            id: &container.id,
             index: &self.index,
             marks: &mut self.marks,
+            packets: &mut self.packets,
         })
         else {
             return;
@@ -362,6 +404,7 @@ impl State {
         });
         if new {
             self.starting.insert(container.cgroup);
+            self.packets.begin(&container, &self.proc_root, exec.pid);
             each(SensorItem::ContainerStarted(Arc::clone(&container)));
         }
         Some(container)

@@ -25,10 +25,13 @@ pub struct Record<'a> {
     pub body: Body<'a>,
 }
 
+/// Set in [`Header::cpu`]: a packet that comes in may interrupt the handling of one that goes out.
+pub const INCOMING: u16 = 0x4000;
+
 /// What all kinds of records have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
-    /// The CPU it happened on.
+    /// The CPU it happened on; with [`INCOMING`] for packets that come in, which count apart.
     pub cpu: u16,
     /// How many records of its class were made on that CPU before.
     pub sequence: u64,
@@ -108,7 +111,7 @@ pub mod layout {
     pub const FILE: usize = 128;
     pub const NETWORK: usize = 144;
     pub const SYSTEM: usize = 184;
-    pub const PACKET: usize = 64;
+    pub const PACKET: usize = 72;
     pub const KIND_EXEC: u16 = 1;
     pub const KIND_FORK: u16 = 2;
     pub const KIND_EXIT: u16 = 3;

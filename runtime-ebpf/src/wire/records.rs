@@ -124,6 +124,7 @@ records! {
         pid: u32,
         outgoing: u32,
         wire_length: u32,
+        network: u32,
         bytes: &'a [u8],
     }
 }

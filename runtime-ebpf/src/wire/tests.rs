@@ -113,6 +113,7 @@ fn all_kinds() -> Vec<Record<'static>> {
         pid: 3,
         outgoing: 1,
         wire_length: 60,
+        network: 4,
         bytes: b"\x45",
     };
     vec![
