@@ -73,7 +73,7 @@ __noinline u32 sets_of_argument(u64 address, u64 descriptor)
 		base = 0;
 	if (buffer->truncated || base >= FILTER_PATH - 1)
 		return filter->any;
-	base &= FILTER_PATH - 1;
+	base = BOUNDED(base, FILTER_PATH - 1);
 	u8 *text = keys->key.text;
 	bpf_probe_read_kernel(text, base, &buffer->text[buffer->offset & (MAX_PATH - 1)]);
 	text[base] = '/';

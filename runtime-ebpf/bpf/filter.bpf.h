@@ -26,7 +26,9 @@ static __always_inline u32 sets_of_path(struct filter *filter, struct path_buffe
 		return filter->any;
 	struct path_key *key = &keys->key;
 	u32 known = length < FILTER_PATH ? length : FILTER_PATH;
-	bpf_probe_read_kernel(key->text, known, &buffer->text[buffer->offset & (MAX_PATH - 1)]);
+	/* The buffer goes on behind the key. */
+	bpf_probe_read_kernel(key->text, BOUNDED(known, 2 * FILTER_PATH - 1),
+			      &buffer->text[buffer->offset & (MAX_PATH - 1)]);
 	u32 sets = filter->all | look_up_sets(&prefixes, key, length);
 	if (filter->suffixes) {
 		for (u32 i = 0; i < SUFFIX_LENGTH; i++)

@@ -93,7 +93,7 @@ static __always_inline void handle_packet(struct __sk_buff *skb, bool outgoing)
 	if (length > MAX_PACKET)
 		length = MAX_PACKET;
 	/* So that the verifier sees that it is neither nothing nor too much. */
-	length = ((length - 1) & (MAX_PACKET - 1)) + 1;
+	length = BOUNDED(length - 1, MAX_PACKET - 1) + 1;
 	event->bytes.offset = sizeof(*event);
 	event->bytes.length = length;
 	if (bpf_skb_load_bytes(skb, 0, scratch->bytes, length)) {

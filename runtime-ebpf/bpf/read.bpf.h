@@ -21,4 +21,13 @@
 #define READ(source, ...) ___arrow(source, __VA_ARGS__)
 #endif
 
+/* A length that the verifier sees the bound of. The compiler may compare one copy of a number and use another, which
+ * older verifiers do not connect; and it would leave the mask out where it knows better. */
+#define BOUNDED(value, mask)              \
+	({                                \
+		u64 bounded_ = (value);   \
+		barrier_var(bounded_);    \
+		bounded_ & (mask);        \
+	})
+
 #endif

@@ -13,6 +13,9 @@ pub struct FileActivity {
     pub operation: FileOperation,
     /// The path in the container of what it was done to: from the file's kernel object where
     /// [`Event::trust`](super::Event::trust) is `kernel`, else the argument, made absolute.
+    ///
+    /// A file that is watched by its whole path is told of by that path also where it was reached by another name: a
+    /// hard link, or a bind mount. That name is then in `argument`.
     pub path: RawString,
     /// The other path: where a file was renamed to, the new name of a hard link, the place of a symbolic link
     /// (whose content is `path`).
