@@ -77,7 +77,8 @@ static __always_inline u32 mount_namespace_of(struct task_struct *task)
 static __always_inline u32 innermost_pid(struct task_struct *task, u32 *namespace)
 {
 	struct pid *pid = READ(task, thread_pid);
-	u32 level = READ(pid, level);
+	/* MAX_PID_NS_LEVEL is 32. A typed pointer takes no unbounded number. */
+	u32 level = BOUNDED(READ(pid, level), 31);
 	char *numbers = (char *)pid + bpf_core_field_offset(struct pid, numbers);
 	struct upid *own = (struct upid *)(numbers + level * bpf_core_type_size(struct upid));
 	*namespace = PROBE(own, ns, ns.inum);

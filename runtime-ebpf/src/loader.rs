@@ -59,8 +59,9 @@ pub(crate) struct Loaded {
     /// Whether the end of system calls is looked at, which costs every one of them.
     sees_calls: bool,
     sees_packets: bool,
-    /// The kernel empties the table when nobody holds it open: programs do not count.
-    _handlers: ProgramArray<MapData>,
+    /// Programs that the one at the end of system calls goes on to, and which of them are loaded.
+    handlers: ProgramArray<MapData>,
+    handlers_ready: Vec<Handler>,
     // Last, so that the programs go after the maps' handles; the kernel keeps what is in use.
     programs: Ebpf,
 }
@@ -97,7 +98,8 @@ impl Loaded {
             events: ring("events")?,
             activities: ring("activities")?,
         };
-        let handlers = load_handlers(&mut programs, plan.attachment, btf)?;
+        let handlers =
+            ProgramArray::try_from(take(&mut programs, "handlers")?).map_err(map_error("handlers"))?;
         let mut loaded = Self {
             reader: Array::try_from(take(&mut programs, "reader")?).map_err(map_error("reader"))?,
             cgroups: BpfHashMap::try_from(take(&mut programs, "cgroups")?).map_err(map_error("cgroups"))?,
@@ -114,9 +116,10 @@ impl Loaded {
                 .map_err(map_error("watched_files"))?,
             filter: Filter::default(),
             attachment: plan.attachment,
+            handlers_ready: Vec::new(),
             sees_calls: false,
             sees_packets: false,
-            _handlers: handlers,
+            handlers,
             programs,
         };
         for class in 0..CLASSES.len() as u32 {
@@ -134,6 +137,19 @@ impl Loaded {
     ///
     /// System calls are looked at from the first filter on that wants any.
     pub(crate) fn set_filter(&mut self, filter: Filter) -> Result<(), SensorError> {
+        let wanted = filter.handlers();
+        // Large, and read only when something has to be loaded.
+        let new = wanted
+            .iter()
+            .any(|handler| !self.handlers_ready.contains(handler));
+        let btf = (new || (!wanted.is_empty() && !self.sees_calls))
+            .then(|| Btf::from_sys_fs().map_err(|source| SensorError::Btf(Box::new(source))))
+            .transpose()?;
+        if let Some(btf) = &btf {
+            for handler in wanted {
+                self.load_handler(handler, btf)?;
+            }
+        }
         add_to_trie(&mut self.prefixes, &self.filter.prefixes, &filter.prefixes)
             .map_err(map_error("prefixes"))?;
         add_to_trie(&mut self.suffixes, &self.filter.suffixes, &filter.suffixes)
@@ -156,14 +172,31 @@ impl Loaded {
         self.write_filter(filter.all, filter.any, !filter.suffixes.is_empty())?;
         take_from_trie(&mut self.prefixes, &self.filter.prefixes, &filter.prefixes);
         take_from_trie(&mut self.suffixes, &self.filter.suffixes, &filter.suffixes);
-        let wants_calls = filter.calls.values().any(|entry| entry[0] != 0);
         self.filter = filter;
         self.forget_answers()?;
-        if wants_calls && !self.sees_calls {
-            let btf = Btf::from_sys_fs().map_err(|source| SensorError::Btf(Box::new(source)))?;
+        if let Some(btf) = btf.filter(|_| !self.sees_calls) {
             attach_hook(&mut self.programs, self.attachment, SYSTEM_CALLS, &btf)?;
             self.sees_calls = true;
         }
+        Ok(())
+    }
+
+    /// Loads the program of a handler, unless it is loaded: the verifier takes its time over each.
+    fn load_handler(&mut self, handler: Handler, btf: &Btf) -> Result<(), SensorError> {
+        if self.handlers_ready.contains(&handler) {
+            return Ok(());
+        }
+        let program = load_program(
+            &mut self.programs,
+            self.attachment,
+            handler.program(),
+            SYSTEM_CALLS,
+            btf,
+        )?;
+        self.handlers
+            .set(handler as u32, &program, 0)
+            .map_err(map_error("handlers"))?;
+        self.handlers_ready.push(handler);
         Ok(())
     }
 
@@ -340,22 +373,6 @@ impl Loaded {
 
 /// The tracepoint at the end of system calls.
 const SYSTEM_CALLS: &str = "sys_exit";
-
-/// Loads the programs that the one at the end of system calls goes on to.
-fn load_handlers(
-    programs: &mut Ebpf,
-    how: Attachment,
-    btf: &Btf,
-) -> Result<ProgramArray<MapData>, SensorError> {
-    let mut table = ProgramArray::try_from(take(programs, "handlers")?).map_err(map_error("handlers"))?;
-    for (handler, name) in Handler::PROGRAMS {
-        let program = load_program(programs, how, name, SYSTEM_CALLS, btf)?;
-        table
-            .set(handler as u32, &program, 0)
-            .map_err(map_error("handlers"))?;
-    }
-    Ok(table)
-}
 
 fn add_to_trie(
     trie: &mut LpmTrie<MapData, [u8; 128], [u8; 8]>,

@@ -498,3 +498,102 @@ fn no_bpf_file_system_is_needed() {
     assert_eq!(alert["action"], "killed", "{alert:#}");
     wait_until_dead(&mut container);
 }
+
+/// A GET request to an address on loopback.
+fn get(address: &str, path: &str) -> String {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn metrics_tell_of_what_containers_do_and_of_the_daemon() {
+    let turn = Turn::take();
+    let mut daemon = turn.daemon();
+    let log = daemon.log().to_owned();
+    let address = log.split("metrics address=").nth(1).unwrap();
+    let address = address.split_whitespace().next().unwrap().to_owned();
+    let container = Container::builder().run().unwrap();
+    let output = container.exec(["/bin/tiny"]).unwrap().wait(LIMIT).unwrap();
+    assert!(output.status.success());
+    wait_until("the sensor's first round", || {
+        get(&address, "/readyz").contains(" 200 ")
+    });
+    assert!(get(&address, "/healthz").contains(" 200 "));
+    let value = |name: &str| {
+        let metrics = get(&address, "/metrics");
+        let line = metrics.lines().find(|line| line.starts_with(name));
+        let line = line.unwrap_or_else(|| panic!("{name} in {metrics}"));
+        line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()
+    };
+    wait_until("the execs to be counted", || {
+        value(r#"podwarden_events_total{class="exec"}"#) >= 2
+    });
+    wait_until("the sensor's own counts", || {
+        value(r#"podwarden_events_made_total{class="exec"}"#) >= 2
+    });
+    assert_eq!(value("podwarden_hook_tier"), 3);
+    assert_eq!(value("podwarden_decode_errors_total"), 0);
+    assert!(get(&address, "/other").contains(" 404 "));
+}
+
+#[test]
+fn rules_see_files_sockets_and_privileges() {
+    let policies = mk_policies(&[(
+        "rules.yaml",
+        "- rule: secrets are read\n  desc: A rule of a test.\n  condition: >\n    evt.type in (open, openat, openat2) \
+         and fd.name = /etc/shadow\n  output: It happened\n  priority: WARNING\n\
+         - rule: something is dropped\n  desc: A rule of a test.\n  condition: evt.type in (open, openat, openat2, creat) \
+         and evt.is_open_write = true\n    and fd.name startswith /usr/bin/\n  output: It happened\n  priority: WARNING\n\
+         - rule: a bad port\n  desc: A rule of a test.\n  condition: evt.type = connect and fd.sport = 3333\n  \
+         output: It happened\n  priority: CRITICAL\n  response: kill\n",
+    )]);
+    let turn = Turn::take();
+    let mut daemon = turn.daemon_with(policies.path());
+    let mut container = Container::builder()
+        .file("/etc/shadow", "secret", 0o600)
+        .file("/usr/bin/there", "", 0o755)
+        .run()
+        .unwrap();
+    let does = |container: &Container, calls: &[&str]| {
+        let mut argv = vec!["/bin/workload", "syscalls"];
+        argv.extend(calls);
+        container.exec(&argv).unwrap()
+    };
+    let openat = libc::SYS_openat.to_string();
+    let output = does(&container, &[&openat, "-100", "s:/usr/../etc/shadow", "0"]).wait(LIMIT);
+    assert!(output.unwrap().status.success());
+    let alert = daemon.alert("the read", of(&container, "secrets are read"));
+    assert_eq!(alert["activity"]["kind"], "file", "{alert:#}");
+    assert_eq!(alert["activity"]["path"], "/etc/shadow");
+    assert_eq!(alert["action"], "alerted");
+    does(&container, &[&openat, "-100", "s:/usr/bin/new", "65", "493"])
+        .wait(LIMIT)
+        .unwrap();
+    let alert = daemon.alert("the drop", of(&container, "something is dropped"));
+    assert_eq!(alert["activity"]["path"], "/usr/bin/new");
+    let (socket, connect) = (libc::SYS_socket.to_string(), libc::SYS_connect.to_string());
+    let _connecting = does(
+        &container,
+        &[
+            &socket,
+            "2",
+            "2",
+            "0",
+            ",",
+            &connect,
+            "=0",
+            "in:127.0.0.1:3333",
+            "len",
+        ],
+    );
+    let alert = daemon.alert("the connect", of(&container, "a bad port"));
+    assert_eq!(alert["activity"]["kind"], "network", "{alert:#}");
+    assert_eq!(alert["activity"]["port"], 3333);
+    assert_eq!(alert["action"], "killed", "{alert:#}");
+    wait_until_dead(&mut container);
+}

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::time::{Duration, Instant};
 
-use runtime_core::{Activity, Event, Needs, SensorItem};
+use runtime_core::{Activity, Endpoint, Event, Needs, SensorItem};
 use runtime_ebpf::{Sensor, SensorOptions};
 use testbed::Container;
 
@@ -133,7 +133,9 @@ impl Scene {
         if socket == "1" {
             message = [&(message.len() as u16).to_be_bytes()[..], &message].concat();
         }
-        let hex: String = message.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = message
+            .iter()
+            .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
         let family = if server.starts_with('[') { "10" } else { "2" };
         let (socket_call, connect, write, read) = (
             libc::SYS_socket.to_string(),
@@ -170,7 +172,7 @@ impl Scene {
         assert!(output.status.success(), "{argv:?}: {}", output.text);
         let port_443 = |event: &&Event| {
             matches!(&event.activity, Activity::Network(network)
-                if network.remote.as_ref().and_then(|remote| remote.socket_addr()).is_some_and(|at| at.port() == 443))
+                if network.remote.as_ref().and_then(Endpoint::socket_addr).is_some_and(|at| at.port() == 443))
         };
         let deadline = Instant::now() + LIMIT;
         while !self.events.iter().any(|event| port_443(&event)) {
@@ -200,10 +202,13 @@ impl Scene {
             }
             _ => None,
         });
-        println!("{:?}", self.sensor.stats());
         (told.collect(), domains)
     }
 }
+
+/// Types of sockets.
+const UDP: &str = "2";
+const TCP: &str = "1";
 
 #[test]
 fn connects_carry_the_names_that_the_container_was_given() {
@@ -222,8 +227,6 @@ fn connects_carry_the_names_that_the_container_was_given() {
             "{name} of {server}"
         );
     };
-    const UDP: &str = "2";
-    const TCP: &str = "1";
     check(
         UDP,
         SERVER,

@@ -103,6 +103,8 @@ impl Daemon {
             .arg(program)
             .args([
                 "--standalone",
+                "--metrics-address",
+                "off",
                 "--node-name",
                 "this-machine",
                 "--alerts",

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use runtime_core::{AlertSink, EventSource, Loss, PolicySource, Responder};
+use runtime_core::{AlertSink, Loss, PolicySource, Responder};
 use tracing::{error, info, warn};
 
 use crate::counters::Counters;
@@ -15,6 +15,7 @@ use crate::error::{Error, chain};
 use crate::guard::{Guard, Judge, Surroundings};
 use crate::kills;
 use crate::memory;
+use crate::metrics::{Source, Vitals};
 use crate::policies::{Compiler, Loaded, Policies};
 use crate::priority;
 use crate::report::Reporter;
@@ -28,6 +29,8 @@ const TICK: Duration = Duration::from_millis(100);
 const RELOAD: Duration = Duration::from_millis(500);
 /// How often it reports losses.
 const REPORT: Duration = Duration::from_secs(1);
+/// How often the sensor is asked how it is doing.
+const STATS: Duration = Duration::from_secs(1);
 /// How long kills that are under way may take at the end: longer than their own deadline, at which they end.
 const KILLS: Duration = Duration::from_secs(3);
 /// How long alerts may take to get out at the end.
@@ -49,12 +52,13 @@ pub(crate) struct Parts<E, R, A, S, C: Compiler> {
     pub(crate) node: String,
     pub(crate) clock: Clock,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) vitals: Arc<Vitals>,
 }
 
 /// Runs until `stop` is set or the sensor fails for good.
 pub(crate) fn run<E, R, A, S, C>(parts: Parts<E, R, A, S, C>, stop: &Arc<AtomicBool>) -> Result<(), Error>
 where
-    E: EventSource + Send + 'static,
+    E: Source + Send + 'static,
     R: Responder + Send + 'static,
     A: AlertSink + Send + 'static,
     S: PolicySource,
@@ -70,6 +74,7 @@ where
         node,
         clock,
         counters,
+        vitals,
     } = parts;
     let (outbox, queue) = delivery::queue(QUEUE, &counters);
     let (loss_sender, losses) = sync_channel(LOSSES);
@@ -101,8 +106,9 @@ where
         let stop = Arc::clone(stop);
         let counters = Arc::clone(&counters);
         let guard = Guard::new(judge, responder, around);
+        let vitals = Arc::clone(&vitals);
         spawn("sensor", move || {
-            watch(&mut source, guard, &judges, &stop, &counters)
+            watch(&mut source, guard, &judges, &stop, &counters, &vitals)
         })?
     };
 
@@ -110,6 +116,7 @@ where
     supervise(&mut policies, &judge_sender, &losses, &counters, goes_on);
     // Where one of the threads has ended on its own, the others have not been told.
     stop.store(true, Ordering::Relaxed);
+    vitals.end();
     let watched = watching.join().unwrap_or(Err(Error::Panicked { name: "sensor" }));
     let killed = join_within(KILLS, killing, "kills").unwrap_or_else(|| {
         warn!("kills left unfinished at the end");
@@ -161,15 +168,17 @@ fn spawn<T: Send + 'static>(
 }
 
 /// The sensor's thread.
-fn watch<E: EventSource, J: Judge, R: Responder>(
+fn watch<E: Source, J: Judge, R: Responder>(
     source: &mut E,
     mut guard: Guard<J, R>,
     judges: &Receiver<J>,
     stop: &AtomicBool,
     counters: &Counters,
+    vitals: &Vitals,
 ) -> Result<(), Error> {
     priority::raise();
     let mut failed: u32 = 0;
+    let mut next_stats = Instant::now();
     loop {
         if stop.load(Ordering::Relaxed) {
             return Ok(());
@@ -200,6 +209,15 @@ fn watch<E: EventSource, J: Judge, R: Responder>(
             }
         }
         guard.tick();
+        let now = Instant::now();
+        vitals.beat(now);
+        if now >= next_stats {
+            next_stats = now + STATS;
+            // Counts that cannot be read now can be the next time.
+            if let Ok(stats) = source.stats() {
+                vitals.set_stats(stats);
+            }
+        }
     }
 }
 

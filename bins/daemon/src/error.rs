@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use runtime_core::policy::Problem;
@@ -49,6 +50,9 @@ pub(crate) enum Error {
     /// Containers could not be killed from here.
     #[error("cannot set up the killing of containers")]
     ResponderStart(#[source] PortError),
+    /// Metrics cannot be served there.
+    #[error("cannot serve metrics at {address} (--metrics-address)")]
+    Metrics { address: SocketAddr, source: io::Error },
     /// The sensor gives nothing but errors.
     #[error("the sensor failed {attempts} times in a row")]
     SensorFailed { attempts: u32, source: PortError },

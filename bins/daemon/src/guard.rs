@@ -10,7 +10,7 @@ use runtime_core::{
     Action, BootTime, CgroupId, ContainerId, Event, Loss, Needs, Responder, Response, SensorItem, Verdict,
 };
 
-use crate::counters::Counters;
+use crate::counters::{Counters, SAMPLING};
 use crate::kills::{Begun, Ended, being_killed, killed_before, taken};
 use crate::teller::{Taken, Teller};
 
@@ -50,6 +50,8 @@ pub(crate) struct Guard<J, R> {
     responder: R,
     /// Containers that are being killed or were a moment ago.
     kills: HashMap<CgroupId, Fate>,
+    /// How many events there were.
+    judged: u64,
     around: Surroundings,
 }
 
@@ -66,6 +68,7 @@ impl<J: Judge, R: Responder> Guard<J, R> {
             judge,
             responder,
             kills: HashMap::new(),
+            judged: 0,
             around,
         }
     }
@@ -80,7 +83,7 @@ impl<J: Judge, R: Responder> Guard<J, R> {
         match item {
             SensorItem::Event(event) => self.event(event),
             SensorItem::Lost(loss) => {
-                self.around.counters.events_lost.add(loss.count);
+                self.around.counters.events_lost.add(loss.class, loss.count);
                 if self.around.losses.try_send(loss).is_err() {
                     self.around.counters.losses_untold.add(1);
                 }
@@ -96,8 +99,15 @@ impl<J: Judge, R: Responder> Guard<J, R> {
     }
 
     fn event(&mut self, event: Event) {
-        self.around.counters.events.add(1);
-        let Some(verdict) = self.judge.judge(&event) else {
+        self.around.counters.events.add(event.activity.class(), 1);
+        let verdict = self.judge.judge(&event);
+        self.judged += 1;
+        if self.judged.is_multiple_of(SAMPLING) {
+            let nanos = self.around.teller.now().as_nanos();
+            let taken = Duration::from_nanos(nanos.saturating_sub(event.boot_time.as_nanos()));
+            self.around.counters.judged.observe(taken);
+        }
+        let Some(verdict) = verdict else {
             return;
         };
         // First the response, then the words.

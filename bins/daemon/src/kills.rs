@@ -96,9 +96,12 @@ pub(crate) fn taken(outcome: KillOutcome, event: &Event, now: BootTime, teller: 
             let dying = report
                 .took
                 .saturating_sub(report.signalled.unwrap_or(report.took));
+            let signalled = gone.saturating_sub(dying);
+            counters.signalled.observe(signalled);
+            counters.gone.observe(gone);
             let detail = format!(
                 "container killed {} after the event, gone after {}",
-                millis(gone.saturating_sub(dying)),
+                millis(signalled),
                 millis(gone)
             );
             (Action::Killed, detail)

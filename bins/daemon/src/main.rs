@@ -4,6 +4,7 @@
 //! thread "sensor":  EventSource::poll ─► Judge ─► Responder::kill ─► Teller (folds) ─► bounded queue
 //! thread "kills":   what was begun, step by step to its end ─► Teller
 //! thread "alerts":  bounded queue ─► AlertSink (stdout)
+//! thread "metrics": HTTP on loopback: what is counted, and whether the daemon lives and watches
 //! main thread:      signals, policy reload (new Judge ─► "sensor"), reports of loss (stderr)
 //! ```
 //!
@@ -18,6 +19,7 @@ mod error;
 mod guard;
 mod kills;
 mod memory;
+mod metrics;
 mod policies;
 mod priority;
 mod report;

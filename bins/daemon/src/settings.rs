@@ -1,7 +1,9 @@
 //! What the daemon was told: flags, environment, configuration file, defaults, in this order.
 
 use std::fs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use clap::{Parser, ValueEnum};
 use serde::Deserialize;
@@ -39,6 +41,10 @@ pub(crate) struct Args {
     #[arg(long, env = "PODWARDEN_ALERTS", value_name = "FORM")]
     alerts: Option<AlertFormat>,
 
+    /// Where to serve /metrics, /healthz and /readyz: an address and a port, or `off` [default: 127.0.0.1:9464]
+    #[arg(long, env = "PODWARDEN_METRICS_ADDRESS", value_name = "ADDRESS")]
+    metrics_address: Option<MetricsAddress>,
+
     /// What to log on standard error: error, warn, info, debug, trace, or a filter as in `RUST_LOG`, which is
     /// used when this is not given [default: info]
     #[arg(long, env = "PODWARDEN_LOG_LEVEL", value_name = "LEVEL")]
@@ -64,6 +70,42 @@ pub(crate) enum AlertFormat {
     Text,
 }
 
+/// Where metrics are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) enum MetricsAddress {
+    /// Nowhere.
+    Off,
+    /// There.
+    At(SocketAddr),
+}
+
+impl MetricsAddress {
+    /// Loopback: whoever wants others to read them says so.
+    const DEFAULT: Self = Self::At(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9464));
+}
+
+impl FromStr for MetricsAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self::Off),
+            text => text.parse().map(Self::At).map_err(|_| {
+                format!("`{text}` is neither `off` nor an address with a port, such as 127.0.0.1:9464")
+            }),
+        }
+    }
+}
+
+impl TryFrom<String> for MetricsAddress {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
 /// The configuration file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
@@ -74,6 +116,7 @@ struct File {
     node_name: Option<String>,
     alerts: Option<AlertFormat>,
     log_level: Option<String>,
+    metrics_address: Option<MetricsAddress>,
 }
 
 /// What is in force.
@@ -84,6 +127,7 @@ pub(crate) struct Settings {
     pub(crate) node_name: String,
     pub(crate) alerts: AlertFormat,
     pub(crate) log_level: Option<String>,
+    pub(crate) metrics_address: MetricsAddress,
     pub(crate) check: bool,
 }
 
@@ -108,6 +152,10 @@ impl Settings {
             node_name: args.node_name.or(file.node_name).unwrap_or_else(host_name),
             alerts: args.alerts.or(file.alerts).unwrap_or(AlertFormat::Json),
             log_level: args.log_level.or(file.log_level),
+            metrics_address: args
+                .metrics_address
+                .or(file.metrics_address)
+                .unwrap_or(MetricsAddress::DEFAULT),
             check: args.check.unwrap_or(false),
         })
     }
@@ -159,6 +207,7 @@ mod tests {
             node_name: "from-file".into(),
             alerts: AlertFormat::Text,
             log_level: None,
+            metrics_address: MetricsAddress::DEFAULT,
             check: false,
         };
         assert_eq!(settings, expected);

@@ -4,12 +4,14 @@ use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use runtime_backend::{DirectoryPolicySource, JsonLines, TextLines};
 use runtime_core::policy::{PolicySet, Problem, RuleSource};
+use runtime_core::ports::PortError;
 use runtime_core::{AlertSink, BootTime, ContainerId, Event, Needs, Verdict};
 use runtime_ebpf::respond::{ContainerKiller, KillerOptions};
-use runtime_ebpf::{Capabilities, Sensor, SensorOptions, plan_hooks};
+use runtime_ebpf::{Capabilities, Sensor, SensorOptions, SensorStats, plan_hooks};
 use runtime_engines::{Pipeline, RuleSet, SignatureEngine, signatures};
 use rustix::time::{ClockId, clock_gettime};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -21,9 +23,10 @@ use crate::daemon::{self, Parts};
 use crate::error::{Error, chain};
 use crate::guard::Judge;
 use crate::memory;
+use crate::metrics::{self, Source, SourceStats, Vitals};
 use crate::policies::{Compiler, Policies};
 use crate::priority;
-use crate::settings::{AlertFormat, Settings};
+use crate::settings::{AlertFormat, MetricsAddress, Settings};
 use crate::state_dir::StateDir;
 
 /// Does what the settings say, to the end.
@@ -34,6 +37,7 @@ pub(crate) fn start(settings: Settings) -> Result<ExitCode, Error> {
         node_name,
         alerts,
         log_level,
+        metrics_address,
         check: only_check,
     } = settings;
     log_to_stderr(log_level.as_deref())?;
@@ -46,6 +50,9 @@ pub(crate) fn start(settings: Settings) -> Result<ExitCode, Error> {
     // Before the sensor: nothing is judged, let alone killed, by half of the policies.
     let loaded = policies.load().map_err(Error::Policies)?;
     daemon::log_loaded(&loaded);
+    let counters = Arc::new(Counters::default());
+    let vitals = Arc::new(Vitals::new(Instant::now()));
+    let _metrics = serve_metrics(metrics_address, &counters, &vitals)?;
     priority::raise();
     let options = SensorOptions {
         needs: loaded.judge.needs(),
@@ -54,6 +61,7 @@ pub(crate) fn start(settings: Settings) -> Result<ExitCode, Error> {
     let sensor = Sensor::start(&options).map_err(|error| Error::SensorStart(error.into()))?;
     let responder = ContainerKiller::new(sensor.cgroup_tree(), KillerOptions::default())
         .map_err(|error| Error::ResponderStart(error.into()))?;
+    vitals.set_tier(sensor.plan().tier);
     // Loading reads all of the kernel's type information, many times what the daemon needs from then on.
     memory::give_back();
     // Threads inherit it: only the sensor's is to have it, which sees to that itself.
@@ -73,10 +81,53 @@ pub(crate) fn start(settings: Settings) -> Result<ExitCode, Error> {
         policies,
         node: node_name,
         clock: Arc::new(boot_time),
-        counters: Arc::new(Counters::default()),
+        counters,
+        vitals,
     };
     daemon::run(parts, &stop)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Before the sensor, so that whoever asks is told that the daemon is not ready yet.
+fn serve_metrics(
+    address: MetricsAddress,
+    counters: &Arc<Counters>,
+    vitals: &Arc<Vitals>,
+) -> Result<Option<metrics::Server>, Error> {
+    let MetricsAddress::At(address) = address else {
+        return Ok(None);
+    };
+    let (server, bound) =
+        metrics::start(address, counters, vitals).map_err(|source| Error::Metrics { address, source })?;
+    info!(address = %bound, "metrics");
+    Ok(Some(server))
+}
+
+impl Source for Sensor {
+    fn stats(&self) -> Result<SourceStats, PortError> {
+        let SensorStats {
+            malformed,
+            unresolved,
+            troubles,
+            made,
+            names,
+            packets_malformed,
+            packets_elsewhere,
+            ..
+        } = Self::stats(self)?;
+        Ok(SourceStats {
+            malformed,
+            unresolved,
+            troubles,
+            made,
+            dns_malformed: names.malformed + packets_malformed,
+            dns_refused: names.unsolicited
+                + names.duplicates
+                + names.wrong_server
+                + names.changed_case
+                + packets_elsewhere,
+        })
+    }
 }
 
 /// Prints what the policies come to and what this kernel can do. It fails when a policy was refused or the

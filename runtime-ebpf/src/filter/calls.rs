@@ -18,14 +18,25 @@ pub(crate) enum Handler {
 }
 
 impl Handler {
-    /// Each with the name of its program.
-    pub(crate) const PROGRAMS: [(Self, &'static str); 5] = [
-        (Self::Open, "handle_open"),
-        (Self::Paths, "handle_paths"),
-        (Self::Descriptor, "handle_descriptor"),
-        (Self::Socket, "handle_socket"),
-        (Self::System, "handle_system"),
+    /// All of them.
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Open,
+        Self::Paths,
+        Self::Descriptor,
+        Self::Socket,
+        Self::System,
     ];
+
+    /// The name of its program, without what says how it is attached.
+    pub(crate) fn program(self) -> &'static str {
+        match self {
+            Self::Open => "handle_open",
+            Self::Paths => "handle_paths",
+            Self::Descriptor => "handle_descriptor",
+            Self::Socket => "handle_socket",
+            Self::System => "handle_system",
+        }
+    }
 }
 
 /// `enum call_flags` in `bpf/filters.h`.

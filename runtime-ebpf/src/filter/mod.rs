@@ -61,6 +61,12 @@ impl Filter {
         filter
     }
 
+    /// The handlers of the calls that are wanted.
+    pub(crate) fn handlers(&self) -> Vec<Handler> {
+        let used = |handler: &Handler| self.calls.values().any(|entry| entry[0] == *handler as u8);
+        Handler::ALL.into_iter().filter(used).collect()
+    }
+
     fn add(&mut self, spec: &CallSpec, entry: [u8; 8]) {
         let native = if cfg!(target_arch = "aarch64") {
             spec.arm64

@@ -56,6 +56,8 @@ impl Turn {
         }
         command
             .args(["--standalone", "--node-name", "test-node", "--alerts", "json"])
+            // Several daemons run at once.
+            .args(["--metrics-address", "127.0.0.1:0"])
             .arg("--state-dir")
             .arg(state.path())
             .env("NO_COLOR", "1")

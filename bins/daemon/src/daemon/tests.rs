@@ -4,9 +4,10 @@ use std::sync::Mutex;
 
 use runtime_core::policy::{PolicySet, PolicySnapshot, Problem, RuleSource};
 use runtime_core::ports::{KillOutcome, PortError};
-use runtime_core::{Action, BootTime, Needs, Response, SensorItem};
+use runtime_core::{Action, BootTime, EventSource, Needs, Response, SensorItem};
 
 use super::*;
+use crate::metrics::SourceStats;
 use crate::testing::{ByPath, FakeDying, FakeKiller, FakeSink, exec};
 
 /// What the sensor gives at each poll, fed by the test.
@@ -40,6 +41,12 @@ impl EventSource for Feed {
 
     fn set_needs(&mut self, _: &Needs) -> Result<(), PortError> {
         Ok(())
+    }
+}
+
+impl Source for Feed {
+    fn stats(&self) -> Result<SourceStats, PortError> {
+        Ok(SourceStats::default())
     }
 }
 
@@ -114,6 +121,7 @@ fn start_with(
         node: "node-1".into(),
         clock: Arc::new(|| BootTime::from_nanos(2_000_000)),
         counters: Arc::clone(&counters),
+        vitals: Arc::new(Vitals::new(Instant::now())),
     };
     let running = {
         let stop = Arc::clone(&stop);
