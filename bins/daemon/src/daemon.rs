@@ -105,15 +105,15 @@ where
     let watching = {
         let stop = Arc::clone(stop);
         let counters = Arc::clone(&counters);
-        let guard = Guard::new(judge, responder, around);
         let vitals = Arc::clone(&vitals);
+        let guard = Guard::new(judge, responder, around);
         spawn("sensor", move || {
             watch(&mut source, guard, &judges, &stop, &counters, &vitals)
         })?
     };
 
     let goes_on = || !stop.load(Ordering::Relaxed) && !watching.is_finished() && !killing.is_finished();
-    supervise(&mut policies, &judge_sender, &losses, &counters, goes_on);
+    supervise(&mut policies, &judge_sender, &losses, &counters, &vitals, goes_on);
     // Where one of the threads has ended on its own, the others have not been told.
     stop.store(true, Ordering::Relaxed);
     vitals.end();
@@ -227,6 +227,7 @@ fn supervise<S: PolicySource, C: Compiler>(
     judges: &Sender<C::Judge>,
     losses: &Receiver<Loss>,
     counters: &Counters,
+    vitals: &Vitals,
     goes_on: impl Fn() -> bool,
 ) {
     let mut reporter = Reporter::default();
@@ -242,13 +243,13 @@ fn supervise<S: PolicySource, C: Compiler>(
         }
         if last_report.elapsed() >= REPORT {
             last_report = Instant::now();
-            reporter.report(counters);
+            reporter.report(counters, &vitals.stats());
         }
     }
     for loss in losses.try_iter() {
         reporter.lost(&loss);
     }
-    reporter.report(counters);
+    reporter.report(counters, &vitals.stats());
 }
 
 fn reload<S: PolicySource, C: Compiler>(policies: &mut Policies<S, C>, judges: &Sender<C::Judge>) {

@@ -6,6 +6,7 @@ use runtime_core::{EventClass, Loss, RawString};
 use tracing::{error, warn};
 
 use crate::counters::Counters;
+use crate::metrics::SourceStats;
 
 /// How many containers one report names.
 const NAMED: usize = 8;
@@ -25,6 +26,8 @@ struct Last {
     losses_untold: u64,
     sensor_errors: u64,
     alerts_lost: u64,
+    malformed: u64,
+    troubles: BTreeMap<&'static str, u64>,
 }
 
 impl Reporter {
@@ -46,7 +49,7 @@ impl Reporter {
     }
 
     /// Logs what there is to say since the last time.
-    pub(crate) fn report(&mut self, counters: &Counters) {
+    pub(crate) fn report(&mut self, counters: &Counters, source: &SourceStats) {
         for ((place, class), count) in std::mem::take(&mut self.losses) {
             warn!(count, %class, "events lost in {place}");
         }
@@ -66,6 +69,16 @@ impl Reporter {
         if errors > 0 {
             warn!(count = errors, "the sensor failed and was asked again");
         }
+        let malformed = grown(&mut self.last.malformed, source.malformed);
+        if malformed > 0 {
+            warn!(count = malformed, "records of the kernel that cannot be decoded");
+        }
+        for &(kind, sum) in &source.troubles {
+            let count = grown(self.last.troubles.entry(kind).or_default(), sum);
+            if count > 0 {
+                warn!(count, kind, "trouble in the kernel's part of the sensor");
+            }
+        }
         let alerts = grown(&mut self.last.alerts_lost, counters.alerts_lost.sum());
         if alerts > 0 {
             error!(
@@ -77,5 +90,5 @@ impl Reporter {
 }
 
 fn grown(last: &mut u64, now: u64) -> u64 {
-    now - std::mem::replace(last, now)
+    now.saturating_sub(std::mem::replace(last, now))
 }
