@@ -237,6 +237,12 @@ static __always_inline int handle_attach(struct cgroup *to, struct task_struct *
 		process->flags &= ~PROCESS_ESCAPED;
 		if (owner_of(process->owner) == owner_of(cgroup))
 			return 0;
+		/* From one container to another, which only a privileged one can do: it is nobody's runtime, so that
+		 * what it does there is seen. */
+		if (!(process->flags & PROCESS_RUNTIME) && is_owned(process->owner)) {
+			process->owner = owner_of(cgroup);
+			return 0;
+		}
 	} else {
 		adopt(leader, cgroup);
 		process = bpf_map_lookup_elem(&processes, &pid);

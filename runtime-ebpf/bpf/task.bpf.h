@@ -77,10 +77,10 @@ static __always_inline u32 mount_namespace_of(struct task_struct *task)
 static __always_inline u32 innermost_pid(struct task_struct *task, u32 *namespace)
 {
 	struct pid *pid = READ(task, thread_pid);
-	/* MAX_PID_NS_LEVEL is 32. A typed pointer takes no unbounded number. */
-	u32 level = BOUNDED(READ(pid, level), 31);
+	/* MAX_PID_NS_LEVEL is 32, a struct upid has 16 bytes. A typed pointer takes no unbounded number. */
+	u64 offset = BOUNDED(READ(pid, level) * bpf_core_type_size(struct upid), 511);
 	char *numbers = (char *)pid + bpf_core_field_offset(struct pid, numbers);
-	struct upid *own = (struct upid *)(numbers + level * bpf_core_type_size(struct upid));
+	struct upid *own = (struct upid *)(numbers + offset);
 	*namespace = PROBE(own, ns, ns.inum);
 	return PROBE(own, nr);
 }

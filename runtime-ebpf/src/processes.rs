@@ -204,6 +204,17 @@ impl ProcessTable {
             .flatten()
     }
 
+    /// The process that another one of its PID namespace knows by this number. It looks at all of them: this is for
+    /// what is rare.
+    pub(crate) fn by_container_pid(&self, namespace: u32, number: u32) -> Option<Arc<Process>> {
+        let is_it = |image: &Process| image.namespaces.pid == namespace && image.container_pid.0 == number;
+        self.entries
+            .values()
+            .filter_map(|entry| entry.image.as_ref())
+            .find(|image| is_it(image))
+            .cloned()
+    }
+
     /// What is known of a process's ids before what is being taken in now.
     pub(crate) fn credentials(&self, pid: u32, start: u64) -> Option<&Credentials> {
         let entry = self.entries.get(&pid).filter(|entry| entry.started(start))?;

@@ -593,6 +593,21 @@ fn other_processes_are_told_by_what_they_run() {
         &calls!["child"; SYS_process_vm_writev, "=0", 0, 0, 0, 0, 0],
         &["process_vm_writev done kernel write_memory /bin/workload"],
     );
+    // Its memory as a file; in a container without a PID namespace of its own the numbers are the host's.
+    let events = scene.does(&[
+        "child",
+        ",",
+        &number(libc::SYS_openat),
+        CWD,
+        "s:/proc/self/mem",
+        "1",
+    ]);
+    let told: Vec<String> = events.iter().map(told).collect();
+    assert!(
+        told.len() == 1 && told[0].starts_with("openat done kernel write /proc/"),
+        "its own memory is nobody's business: {told:?}"
+    );
+    let mut one = |calls: &[String], expected: &[&str]| check(&mut scene, calls, expected);
     // Signals within the container are nobody's business.
     one(&calls!["child"; SYS_kill, "=0", 9], &[]);
 }

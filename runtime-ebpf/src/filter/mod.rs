@@ -36,11 +36,18 @@ pub(crate) struct Filter {
 impl Filter {
     /// The tables for these needs.
     pub(crate) fn of(needs: &Needs) -> Self {
-        let mut filter = paths::filter_paths(needs);
+        // Memory is written through files as well: `/proc/PID/mem`.
+        let memory = needs.has_call(EventClass::System, Syscall::process_vm_writev);
+        let mut files = needs.clone();
+        if memory && !files.writes.all {
+            files.writes.prefixes.insert(b"/proc/".to_vec());
+        }
+        let mut filter = paths::filter_paths(&files);
         for spec in calls::all() {
             // The sensor itself looks watched files up with this one.
             let marks = !filter.files.is_empty() && spec.syscall == Syscall::openat2;
-            let needed = marks || needs.has_call(spec.class, spec.syscall);
+            let memory = memory && spec.handler == Handler::Open;
+            let needed = marks || memory || needs.has_call(spec.class, spec.syscall);
             if needed {
                 filter.add(spec, spec.entry());
             } else if spec.flags & call_flags::MOVES != 0 {

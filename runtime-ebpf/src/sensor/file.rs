@@ -1,7 +1,7 @@
 //! What was done to a file, by the record of the call.
 
-use runtime_core::event::{FileActivity, FileOperation, Open};
-use runtime_core::{Activity, FileId, RawString, Syscall};
+use runtime_core::event::{FileActivity, FileOperation, MemoryWay, Open, OtherProcess};
+use runtime_core::{Activity, FileId, Pid, Process, RawString, Syscall, SystemActivity};
 
 use super::translate::Subject;
 use crate::processes::marked_path;
@@ -39,6 +39,42 @@ pub(super) fn file_activity(syscall: Syscall, record: &FileRecord<'_>) -> Option
         }),
     };
     Some(Subject::of_call(&record.actor, Activity::File(activity)))
+}
+
+/// The number of the process whose memory an open for writing gives access to: `/proc/PID/mem` and
+/// `/proc/PID/task/TID/mem`, by the kernel's own path.
+pub(super) fn memory_of(record: &FileRecord<'_>) -> Option<u32> {
+    let open = Open {
+        flags: record.open_flags,
+        ..Open::default()
+    };
+    if !open.writes() || record.actor.result < 0 || !record.actor.has(flags::SUBJECT_KERNEL) {
+        return None;
+    }
+    let rest = record.path.strip_prefix(b"/proc/")?.strip_suffix(b"/mem")?;
+    let number = rest.split(|&byte| byte == b'/').next()?;
+    str::from_utf8(number).ok()?.parse().ok()
+}
+
+/// Write access to another process's memory; `None` where it is the process's own.
+pub(super) fn memory_write(
+    record: &FileRecord<'_>,
+    process: &Process,
+    target: Option<&Process>,
+) -> Option<Subject> {
+    if target.is_some_and(|target| target.pid == process.pid) {
+        return None;
+    }
+    let target = OtherProcess {
+        pid: target.map_or(Pid(0), |target| target.pid),
+        exe: target.map(|target| target.exe.clone()),
+        container: None,
+    };
+    let activity = SystemActivity::WriteMemory {
+        way: MemoryWay::ProcFile,
+        target,
+    };
+    Some(Subject::of_call(&record.actor, Activity::System(activity)))
 }
 
 fn operation(syscall: Syscall, record: &FileRecord<'_>) -> Option<FileOperation> {
@@ -152,6 +188,26 @@ mod tests {
         assert_eq!(file.file.unwrap().inode, 7);
         assert_eq!(file.argument, None);
         assert_eq!((outcome, trust), (Outcome::Attempted, Trust::Kernel));
+    }
+
+    #[test]
+    fn only_write_access_to_a_memory_file_is_such() {
+        let record = |path, open_flags| FileRecord {
+            actor: Actor {
+                flags: flags::SUBJECT_KERNEL,
+                result: 3,
+                ..Actor::default()
+            },
+            path,
+            open_flags,
+            ..FileRecord::default()
+        };
+        assert_eq!(memory_of(&record(b"/proc/7/mem", 2)), Some(7));
+        assert_eq!(memory_of(&record(b"/proc/7/task/9/mem", 1)), Some(7));
+        assert_eq!(memory_of(&record(b"/proc/7/mem", 0)), None);
+        assert_eq!(memory_of(&record(b"/proc/7/maps", 2)), None);
+        assert_eq!(memory_of(&record(b"/proc/x/mem", 2)), None);
+        assert_eq!(memory_of(&record(b"/tmp/proc/7/mem", 2)), None);
     }
 
     #[test]

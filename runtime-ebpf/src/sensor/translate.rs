@@ -28,6 +28,8 @@ use crate::wire::{Actor, Body, ExecRecord, ExitRecord, Header, PacketRecord, Rec
 struct Made<'a> {
     syscall: Syscall,
     before: &'a Credentials,
+    process: &'a Process,
+    processes: &'a ProcessTable,
     container: CgroupId,
     id: &'a ContainerId,
     index: &'a ContainerIndex,
@@ -206,15 +208,24 @@ impl State {
                     each(SensorItem::ContainerStopped(container));
                 }
             }
-            Body::File(file) => self.call(&record.header, &file.actor, each, |call| {
-                let mut subject = file::file_activity(call.syscall, file)?;
-                if let Activity::File(activity) = &mut subject.activity
-                    && let Err(error) = call.marks.name(loaded, call.index, call.container, activity)
-                {
-                    tracing::debug!(%error, "a watched file cannot be looked up again");
+            Body::File(file) => {
+                if let Some(number) = file::memory_of(file) {
+                    self.call(&record.header, &file.actor, each, |call| {
+                        let namespace = call.process.namespaces.pid;
+                        let target = call.processes.by_container_pid(namespace, number);
+                        file::memory_write(file, call.process, target.as_deref())
+                    });
                 }
-                Some(subject)
-            }),
+                self.call(&record.header, &file.actor, each, |call| {
+                    let mut subject = file::file_activity(call.syscall, file)?;
+                    if let Activity::File(activity) = &mut subject.activity
+                        && let Err(error) = call.marks.name(loaded, call.index, call.container, activity)
+                    {
+                        tracing::debug!(%error, "a watched file cannot be looked up again");
+                    }
+                    Some(subject)
+                });
+            }
             Body::Network(network) => self.call(&record.header, &network.actor, each, |call| {
                 let mut subject = network::network_activity(call.syscall, network)?;
                 if let Activity::Network(activity) = &mut subject.activity
@@ -294,6 +305,8 @@ impl State {
         }) = subject(Made {
             syscall,
             before,
+            process: &process,
+            processes: &self.processes,
             container: container.cgroup,
             id: &container.id,
             index: &self.index,
