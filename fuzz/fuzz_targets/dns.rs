@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use libfuzzer_sys::fuzz_target;
 use runtime_core::{BootTime, Pid, ProcessKey};
+use runtime_ebpf::names::packet::{Order, Packet, Piece};
 use runtime_ebpf::names::{
     Flow, MAX_QUESTIONS, Message, NameLimits, NameTable, Payload, RecordData, Resolvers, Segment, StreamId,
     Transport,
@@ -22,6 +23,13 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     stream(data);
+    if let Some(packet) = Packet::parse(data, data.len()) {
+        assert!(packet.payload.len() <= data.len() && packet.missing == 0);
+        let mut order = Order::default();
+        order.begin(u32::MAX);
+        assert_eq!(order.take(0, packet.payload, 0) == Piece::Old, packet.payload.is_empty());
+        assert_eq!(order.take(0, packet.payload, 0), Piece::Old, "what was seen is not taken twice");
+    }
 });
 
 /// Asks what the message answers, and takes it in, twice.

@@ -43,7 +43,6 @@ mod loss;
 pub mod names;
 mod object;
 mod origin;
-mod packet;
 mod processes;
 mod reader;
 pub mod respond;

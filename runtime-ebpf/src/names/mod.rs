@@ -55,6 +55,7 @@ mod addresses;
 mod flow;
 mod message;
 mod outstanding;
+pub mod packet;
 mod registry;
 mod resolvers;
 mod stream;

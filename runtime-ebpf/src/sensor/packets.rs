@@ -7,11 +7,11 @@ use std::path::Path;
 use runtime_core::{BootTime, Container, ContainerId, DnsActivity, DomainName, Pid, ProcessKey};
 
 use crate::container::Root;
+use crate::names::packet::{Order, Packet, Piece, Transport};
 use crate::names::{
     ContainerNames, Flow, NameCounters, NameLimits, NameTable, Payload, Resolvers, Segment, StreamId,
     Transport as NamesTransport,
 };
-use crate::packet::{Order, Packet, Piece, Transport};
 use crate::wire::{Header, PacketRecord};
 
 /// So many connections are followed; past that, all are forgotten, and new ones are followed again.

@@ -7,20 +7,25 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// A packet from the IP header on, or as much of it as was captured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Packet<'a> {
-    pub(crate) source: SocketAddr,
-    pub(crate) destination: SocketAddr,
-    pub(crate) transport: Transport,
+pub struct Packet<'a> {
+    /// Who sent it.
+    pub source: SocketAddr,
+    /// Whom it is for.
+    pub destination: SocketAddr,
+    /// What carries the payload.
+    pub transport: Transport,
     /// What follows the transport header.
-    pub(crate) payload: &'a [u8],
+    pub payload: &'a [u8],
     /// How much more of the payload there was.
-    pub(crate) missing: usize,
+    pub missing: usize,
 }
 
 /// What the transport header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Transport {
+pub enum Transport {
+    /// A datagram.
     Udp,
+    /// A piece of a connection.
     Tcp {
         /// The number of the payload's first byte; of the SYN, where it has that.
         sequence: u32,
@@ -38,7 +43,7 @@ const RST: u8 = 1 << 2;
 impl<'a> Packet<'a> {
     /// Reads the headers of a packet that was `wire_length` bytes long; `None` when they are not whole, or are of
     /// another kind.
-    pub(crate) fn parse(bytes: &'a [u8], wire_length: usize) -> Option<Self> {
+    pub fn parse(bytes: &'a [u8], wire_length: usize) -> Option<Self> {
         let (protocol, source, destination, header, said) = match bytes.first()? >> 4 {
             4 => {
                 let header = usize::from(bytes[0] & 15) * 4;
@@ -97,13 +102,13 @@ fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
 /// One direction of a TCP connection, put in order: what comes twice is dropped, and where something is missing the
 /// rest cannot be understood.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Order {
+pub struct Order {
     next: Option<u32>,
 }
 
 /// What a piece is to its direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Piece<'a> {
+pub enum Piece<'a> {
     /// These bytes are new.
     New(&'a [u8]),
     /// It was seen before, or has no bytes.
@@ -114,12 +119,12 @@ pub(crate) enum Piece<'a> {
 
 impl Order {
     /// The direction begins: its first byte follows this number.
-    pub(crate) fn begin(&mut self, sequence: u32) {
+    pub fn begin(&mut self, sequence: u32) {
         self.next = Some(sequence.wrapping_add(1));
     }
 
     /// Takes a piece in; `missing` bytes after it were not captured.
-    pub(crate) fn take<'a>(&mut self, sequence: u32, bytes: &'a [u8], missing: usize) -> Piece<'a> {
+    pub fn take<'a>(&mut self, sequence: u32, bytes: &'a [u8], missing: usize) -> Piece<'a> {
         let Some(next) = self.next else { return Piece::Gap };
         // Sequence numbers go round: what is less than half of them ahead is ahead.
         let ahead = sequence.wrapping_sub(next) as i32;
