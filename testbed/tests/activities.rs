@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use runtime_core::event::FileOperation;
 use runtime_core::needs::Paths;
-use runtime_core::{Activity, Event, EventClass, Needs, Outcome, SensorItem, SystemActivity, Trust};
+use runtime_core::{Activity, Event, EventClass, Needs, Outcome, SensorItem, Syscall, SystemActivity, Trust};
 use runtime_ebpf::{Sensor, SensorOptions};
 use testbed::Container;
 
@@ -76,9 +76,15 @@ impl Scene {
         let deadline = Instant::now() + LIMIT;
         loop {
             let own = self.events.iter().find(|event| {
-                let words = event.process.args.iter().map(|arg| arg.to_vec());
+                // What is too long for the sensor is cut.
+                let seen = &event.process.args;
+                let same = seen
+                    .iter()
+                    .zip(argv)
+                    .all(|(seen, asked)| asked.as_bytes().starts_with(seen));
                 matches!(event.activity, Activity::Exec(_))
-                    && words.eq(argv.iter().map(|arg| arg.as_bytes().to_vec()))
+                    && same
+                    && (seen.len() == argv.len() || event.process.args_truncated)
             });
             let pid = own.map(|event| event.process.pid);
             let over = self
@@ -738,4 +744,45 @@ fn needs_change_while_it_runs() {
     check(&mut scene, &open, &[]);
     scene.sensor.set_needs(&Needs::default()).unwrap();
     check(&mut scene, &open, &[]);
+}
+
+#[test]
+fn hostile_paths_are_told_as_far_as_they_go_and_marked() {
+    use libc::{SYS_chdir, SYS_mkdir, SYS_openat, SYS_rmdir};
+    let watched = needs(|needs| {
+        needs.writes = Paths::everything();
+        needs.syscalls.insert(EventClass::File, [Syscall::openat].into());
+    });
+    let mut scene = Scene::new(watched);
+    // Longer than any path may be: what comes of it is the head.
+    let long = format!("s:/{}", "x/".repeat(3000));
+    let told = scene.told(&[&number(SYS_openat), CWD, &long, "1"]);
+    let [told] = &told[..] else { panic!("{told:?}") };
+    assert!(
+        told.starts_with("openat attempted argument write (truncated)/x/x/"),
+        "{told:.100}"
+    );
+    // Deeper than the kernel's side walks: what comes of it is the end.
+    let mut calls = Vec::new();
+    for _ in 0..150 {
+        calls.extend(calls![SYS_mkdir, "s:d", 0o755; SYS_chdir, "s:d"]);
+        calls.push(",".to_owned());
+    }
+    calls.extend(calls![SYS_openat, CWD, "s:deep", 0x41, 0o644]);
+    let calls: Vec<&str> = calls.iter().map(String::as_str).collect();
+    let told = scene.told(&calls);
+    let [told] = &told[..] else { panic!("{told:?}") };
+    assert!(
+        told.starts_with("openat done kernel create (truncated)/d/d/") && told.ends_with("/d/deep"),
+        "{told:.100}"
+    );
+    // From a directory that is gone.
+    check(
+        &mut scene,
+        &calls![
+            SYS_mkdir, "s:/work/gone", 0o755; SYS_chdir, "s:/work/gone"; SYS_rmdir, "s:/work/gone";
+            SYS_openat, CWD, "s:x", 0x41, 0o644
+        ],
+        &["openat attempted argument write /work/gone/x"],
+    );
 }
