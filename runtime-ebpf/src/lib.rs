@@ -2,9 +2,13 @@
 //!
 //! ```text
 //! bpf/sensor.bpf.c ─► ring buffer ─► wire ─► processes, container ─► runtime_core::SensorItem
-//!    (tracepoints)                  (decode)      (enrich)
+//!    (tracepoints, packets)         (decode)      (enrich)
 //!                                       respond ◄── runtime_core::Verdict
 //! ```
+//!
+//! Execs are always told of. Whatever else is to be (files, sockets, DNS, the system) the sensor is told as
+//! [`runtime_core::Needs`], at the start ([`SensorOptions::needs`]) and at any time later ([`Sensor::set_needs`]): no
+//! more than that leaves the kernel. [`container`] says how containers are found, [`names`] how addresses get names.
 //!
 //! [`Sensor::start`] probes the kernel ([`Capabilities`]), decides how to hook ([`plan_hooks`]), loads the
 //! committed CO-RE object and attaches it. [`Sensor::poll`] waits for records and hands out items.
