@@ -72,7 +72,7 @@ impl Default for SensorOptions {
             max_processes: 16_384,
             max_cgroups: 16_384,
             poll_interval: Duration::from_micros(500),
-            patience: Duration::from_millis(10),
+            patience: Duration::from_millis(15),
             lifecycle: false,
             attachment: None,
         }
