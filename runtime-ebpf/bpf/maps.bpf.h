@@ -78,7 +78,6 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 16384);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct pid_key);
 	__type(value, u32);  /* tgid of the host */
 } inner_pids SEC(".maps");
