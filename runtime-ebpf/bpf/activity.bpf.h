@@ -41,7 +41,8 @@ static __always_inline union scratch *begin_activity(struct task_struct *task, s
 		       (flags & PROCESS_PARENT_DETACHED ? FLAG_PARENT_DETACHED : 0) |
 		       (flags & PROCESS_PARENT_RUNTIME ? FLAG_PARENT_RUNTIME : 0) |
 		       (flags & PROCESS_PARENT_INFERRED ? FLAG_PARENT_INFERRED : 0) |
-		       (flags & PROCESS_ESCAPED ? FLAG_ESCAPED : 0);
+		       (flags & PROCESS_ESCAPED ? FLAG_ESCAPED : 0) |
+		       (state->ring ? FLAG_IO_URING : 0);
 	actor->call = state->number;
 	*position = fixed;
 	if (!append_stored(scratch, &actor->exe, position, process->exe, process->exe_length, process->exe_id))
@@ -61,7 +62,7 @@ static __always_inline void submit_activity(union scratch *scratch, u32 position
 		u64 hash = mix(mix(subject, activity->header.cgroup), (u64)activity->header.kind << 32 | activity->actor.call);
 		urgent = is_new(mix(hash, activity->actor.exe.length));
 	}
-	submit_to(&activities, activity, position & (sizeof(scratch->record) - 1), urgent);
+	submit_to(&activities, activity, BOUNDED(position, sizeof(scratch->record) - 1), urgent);
 }
 
 /* Appends a string from user memory without its NUL. */

@@ -86,7 +86,7 @@ static __always_inline u32 sets_of_file(struct filter *filter, struct path_buffe
 	u32 generation = *(volatile u32 *)&filter->generation;
 	if (known->dentry == (u64)path.dentry && known->vfsmount == (u64)path.mnt && known->parent == part.parent &&
 	    known->hash_length == part.hash_length && known->inode == part.inode &&
-	    known->generation == generation)
+	    known->generation == generation && !filter->unseen_moves)
 		return known->sets;
 	buffer->vfsmount = (u64)path.mnt;
 	buffer->dentry = (u64)path.dentry;

@@ -64,6 +64,9 @@ struct call {
  * calls of socketcall, which have an event's number only, and no entry. */
 #define CALLS 512
 #define SOCKETCALLS (2 * CALLS)
+/* In the table of io_uring's operations. */
+#define RING_OPERATIONS 64
+#define NO_CALL 0xffff
 
 /* Sets of files, one bit each. */
 enum file_set {
@@ -100,6 +103,7 @@ struct filter {
 	u32 any;             /* sets that are not empty */
 	u32 suffixes;        /* whether there are suffixes */
 	u32 generation;      /* another one for each change, so that old answers are forgotten */
+	u32 unseen_moves;    /* renames may be over without being heard of: no answer is kept any more */
 };
 
 _Static_assert(sizeof(struct call) == 8, "call");

@@ -276,6 +276,22 @@ struct {
 	__type(value, struct call);
 } calls SEC(".maps");
 
+/* The system calls that io_uring's operations stand for, by their numbers. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, RING_OPERATIONS);
+	__type(key, u32);
+	__type(value, u32);
+} ring_calls SEC(".maps");
+
+/* The handlers again, for the tracepoints of io_uring: a program is only called from one of its own kind. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, HANDLER_COUNT);
+	__type(key, u32);    /* enum handler */
+	__type(value, u32);
+} ring_handlers SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
 	__uint(max_entries, HANDLER_COUNT);
@@ -290,7 +306,7 @@ struct call_state {
 	u64 cgroup;
 	struct call call;
 	u32 number;          /* its place in calls */
-	u32 padding;
+	u32 ring;            /* io_uring does it */
 };
 
 struct {

@@ -15,7 +15,9 @@
 #define AF_INET6 10
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
+#define EINTR 4
 #define EINPROGRESS 115
+#define ERESTARTSYS 512
 /* struct sockaddr_storage; the path of a Unix socket is at most 108 bytes of it. */
 #define MAX_ADDRESS 128
 #define UNIX_PATH 108
@@ -117,9 +119,10 @@ static __always_inline void describe_socket(union scratch *scratch, u32 *positio
 	}
 }
 
-/* Takes an address from the caller's memory: into the remote side, or the local one. False when it says AF_UNSPEC. */
+/* Takes an address from the caller's memory: into the remote side, or the local one. False for a connect to
+ * AF_UNSPEC. Anything else that is done with an IPv4 socket takes AF_UNSPEC for AF_INET, as udp_sendmsg() does. */
 static __always_inline bool describe_argument(union scratch *scratch, u32 *position, u64 address, u64 length,
-					      bool local)
+					      u32 operation, bool local)
 {
 	struct network_event *event = &scratch->network;
 	struct tail *path = local ? &event->local_path : &event->remote_path;
@@ -129,12 +132,16 @@ static __always_inline bool describe_argument(union scratch *scratch, u32 *posit
 		event->actor.flags |= FLAG_SUBJECT_UNREADABLE;
 		return true;
 	}
-	bpf_probe_read_user(&port, sizeof(port), (void *)(address + 2));
+	if (family == AF_UNSPEC && event->family == AF_INET && operation != SOCKET_CONNECT)
+		family = AF_INET;
+	long unreadable = 0;
 	__builtin_memset(bytes, 0, 16);
+	if (family == AF_INET || family == AF_INET6)
+		unreadable |= bpf_probe_read_user(&port, sizeof(port), (void *)(address + 2));
 	if (family == AF_INET) {
-		bpf_probe_read_user(bytes, 4, (void *)(address + 4));
+		unreadable |= bpf_probe_read_user(bytes, 4, (void *)(address + 4));
 	} else if (family == AF_INET6) {
-		bpf_probe_read_user(bytes, 16, (void *)(address + 8));
+		unreadable |= bpf_probe_read_user(bytes, 16, (void *)(address + 8));
 	} else if (family == AF_UNIX) {
 		u32 at = *position;
 		u32 name = (u32)length - sizeof(u16);
@@ -146,6 +153,8 @@ static __always_inline bool describe_argument(union scratch *scratch, u32 *posit
 		path->length = name;
 		*position = at + (name & (MAX_ADDRESS - 1));
 	}
+	if (unreadable)
+		event->actor.flags |= FLAG_SUBJECT_UNREADABLE;
 	u16 shown = family == AF_INET || family == AF_INET6 ? swap_bytes(port) : 0;
 	if (local) {
 		event->local_family = family;
@@ -154,7 +163,7 @@ static __always_inline bool describe_argument(union scratch *scratch, u32 *posit
 		event->remote_family = family;
 		event->remote_port = shown;
 	}
-	return family != AF_UNSPEC;
+	return family != AF_UNSPEC || operation != SOCKET_CONNECT;
 }
 
 /* A call on a socket, whatever way it was made. */
@@ -178,7 +187,8 @@ __noinline int report_socket(u64 descriptor, u64 address, u64 length, u32 operat
 	struct sock *sock = NULL;
 	if (!made_here || done)
 		sock = sock_of(file_of(task, made_here ? (u64)state->result : descriptor));
-	if (!sock && operation != SOCKET_MAKE)
+	/* io_uring has sockets without a descriptor. */
+	if (!sock && operation != SOCKET_MAKE && !state->ring)
 		return 0;
 	u32 position;
 	union scratch *scratch = begin_activity(task, state, EVENT_NETWORK, sizeof(struct network_event), &position);
@@ -190,7 +200,7 @@ __noinline int report_socket(u64 descriptor, u64 address, u64 length, u32 operat
 	event->descriptor = made_here ? (done ? (s32)state->result : -1) : (s32)descriptor;
 	if (sock) {
 		describe_socket(scratch, &position, sock);
-	} else {
+	} else if (operation == SOCKET_MAKE) {
 		event->family = descriptor;
 		event->type = address;
 		event->protocol = length;
@@ -199,6 +209,9 @@ __noinline int report_socket(u64 descriptor, u64 address, u64 length, u32 operat
 	switch (operation) {
 	case SOCKET_CONNECT:
 		argument = !done && state->result != -EINPROGRESS;
+		/* A signal ends the wait and not the connection, which goes on to where the socket says. */
+		if ((state->result == -EINTR || state->result == -ERESTARTSYS) && event->remote_family)
+			argument = false;
 		break;
 	case SOCKET_BIND:
 		argument = local = !done;
@@ -207,9 +220,9 @@ __noinline int report_socket(u64 descriptor, u64 address, u64 length, u32 operat
 		argument = true;
 		break;
 	}
-	if (!argument)
+	if (!argument && sock)
 		event->actor.flags |= FLAG_SUBJECT_KERNEL;
-	if (argument && !describe_argument(scratch, &position, address, length, local))
+	if (argument && !describe_argument(scratch, &position, address, length, operation, local))
 		return 0;
 	/* A connect to no family takes the connection away. */
 	if (operation == SOCKET_CONNECT && !argument && !event->remote_family)

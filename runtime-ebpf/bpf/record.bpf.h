@@ -93,7 +93,7 @@ static __always_inline u64 mix(u64 hash, u64 value)
 	return (hash ^ value) * 0x9e3779b97f4a7c15ULL;
 }
 
-static __always_inline void submit_to(void *ring, void *record, u32 length, bool urgent)
+static __always_inline void submit_to(void *ring, void *record, u64 length, bool urgent)
 {
 	struct event_header *header = record;
 	u32 class = class_of(header->kind);

@@ -13,6 +13,7 @@
 #include "cgroup.bpf.h"
 #include "file.bpf.h"
 #include "packet.bpf.h"
+#include "ring.bpf.h"
 #include "system.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
@@ -59,6 +60,33 @@ HANDLE(paths)
 HANDLE(descriptor)
 HANDLE(socket)
 HANDLE(system)
+
+/* io_uring's tracepoints have changed their arguments again and again: as raw ones, one program is for all kernels.
+ * What was submitted goes on to a handler as above. */
+SEC("raw_tp/io_uring_submit_req")
+int ring_submitted(unsigned long long *ctx)
+{
+	go_on(ctx, handle_ring_submitted(ctx));
+	return 0;
+}
+
+SEC("raw_tp/io_uring_complete")
+int ring_completed(unsigned long long *ctx)
+{
+	go_on(ctx, handle_ring_completed(ctx));
+	return 0;
+}
+
+#define HANDLE_RING(name)                                                 \
+	SEC("raw_tp/io_uring_submit_req") int ring_handle_##name(unsigned long long *ctx) \
+	{                                                                 \
+		return handle_##name();                                   \
+	}
+
+HANDLE_RING(open)
+HANDLE_RING(paths)
+HANDLE_RING(descriptor)
+HANDLE_RING(socket)
 
 /* Attached at the root of cgroup v2: what comes and goes over any socket of the machine. They let everything pass. */
 SEC("cgroup_skb/egress")

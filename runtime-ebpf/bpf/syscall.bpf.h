@@ -17,6 +17,8 @@
 #define X86_TS_COMPAT 2
 #define X32_SYSCALL_BIT 0x40000000
 #define PROT_WRITE_EXEC 6
+/* The result of what is queued and not over; user space never sees it from a system call. */
+#define EIOCBQUEUED 529
 
 static __always_inline u32 number_of(void *regs)
 {
@@ -154,6 +156,7 @@ static __always_inline int handle_sys_exit(void *context, void *regs, s64 result
 	state->cgroup = cgroup;
 	state->call = *call;
 	state->number = number;
+	state->ring = false;
 	/* Constant numbers, so that the kernel makes plain jumps of them. */
 	switch (call->handler) {
 	case HANDLER_OPEN:

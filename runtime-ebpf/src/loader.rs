@@ -3,11 +3,12 @@
 //! Nothing is pinned: when the process ends, in whatever way, the kernel takes all of it away.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::os::fd::BorrowedFd;
 
 use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, HashMap as BpfHashMap, Map, MapData, PerCpuArray, ProgramArray, RingBuf};
-use aya::programs::{CgroupAttachMode, CgroupSkbAttachType, Program, ProgramFd};
+use aya::programs::{CgroupAttachMode, CgroupSkbAttachType, Program, ProgramError, ProgramFd};
 use aya::{Btf, Ebpf, EbpfLoader};
 use runtime_core::{CgroupId, EventClass, FileId};
 
@@ -15,7 +16,7 @@ use crate::capabilities::{Attachment, HOOKS, HookPlan};
 use crate::container::CgroupController;
 use crate::error::SensorError;
 use crate::filter::calls::Handler;
-use crate::filter::{Filter, PathKey, PathSets, Sets};
+use crate::filter::{self, Filter, PathKey, PathSets, Sets};
 use crate::object;
 use crate::reader::Mood;
 
@@ -48,7 +49,7 @@ pub(crate) struct Loaded {
     made: PerCpuArray<MapData, u64>,
     troubles: PerCpuArray<MapData, u64>,
     calls: Array<MapData, [u8; 8]>,
-    filters: Array<MapData, [u32; 4]>,
+    filters: Array<MapData, [u32; 5]>,
     marking: Array<MapData, [u32; 6]>,
     prefixes: LpmTrie<MapData, [u8; 128], [u8; 8]>,
     suffixes: LpmTrie<MapData, [u8; 128], [u8; 8]>,
@@ -61,6 +62,8 @@ pub(crate) struct Loaded {
     sees_packets: bool,
     /// Programs that the one at the end of system calls goes on to, and which of them are loaded.
     handlers: ProgramArray<MapData>,
+    /// The same, for what `io_uring` does.
+    ring_handlers: ProgramArray<MapData>,
     handlers_ready: Vec<Handler>,
     // Last, so that the programs go after the maps' handles; the kernel keeps what is in use.
     programs: Ebpf,
@@ -98,8 +101,9 @@ impl Loaded {
             events: ring("events")?,
             activities: ring("activities")?,
         };
-        let handlers =
-            ProgramArray::try_from(take(&mut programs, "handlers")?).map_err(map_error("handlers"))?;
+        let mut handlers = |name| ProgramArray::try_from(take(&mut programs, name)?).map_err(map_error(name));
+        let (handlers, ring_handlers) = (handlers("handlers")?, handlers("ring_handlers")?);
+        write_ring_calls(&mut programs)?;
         let mut loaded = Self {
             reader: Array::try_from(take(&mut programs, "reader")?).map_err(map_error("reader"))?,
             cgroups: BpfHashMap::try_from(take(&mut programs, "cgroups")?).map_err(map_error("cgroups"))?,
@@ -120,6 +124,7 @@ impl Loaded {
             sees_calls: false,
             sees_packets: false,
             handlers,
+            ring_handlers,
             programs,
         };
         for class in 0..CLASSES.len() as u32 {
@@ -176,7 +181,19 @@ impl Loaded {
         self.forget_answers()?;
         if let Some(btf) = btf.filter(|_| !self.sees_calls) {
             attach_hook(&mut self.programs, self.attachment, SYSTEM_CALLS, &btf)?;
+            self.attach_rings()?;
             self.sees_calls = true;
+        }
+        Ok(())
+    }
+
+    /// Looks at what `io_uring` does from now on, where the kernel has it.
+    fn attach_rings(&mut self) -> Result<(), SensorError> {
+        for (program, hooks) in [
+            ("ring_completed", &RING_COMPLETED[..]),
+            ("ring_submitted", &RING_SUBMITTED[..]),
+        ] {
+            attach_first(&mut self.programs, program, hooks)?;
         }
         Ok(())
     }
@@ -196,6 +213,12 @@ impl Loaded {
         self.handlers
             .set(handler as u32, &program, 0)
             .map_err(map_error("handlers"))?;
+        if let Some(name) = handler.ring_program() {
+            let program = load_named(&mut self.programs, name.into(), SYSTEM_CALLS, btf)?;
+            self.ring_handlers
+                .set(handler as u32, &program, 0)
+                .map_err(map_error("ring_handlers"))?;
+        }
         self.handlers_ready.push(handler);
         Ok(())
     }
@@ -269,7 +292,7 @@ impl Loaded {
     }
 
     fn write_filter(&mut self, all: Sets, any: Sets, suffixes: bool) -> Result<(), SensorError> {
-        let [.., generation] = self.filters.get(&0, 0).map_err(map_error("filters"))?;
+        let [.., generation, unseen_moves] = self.filters.get(&0, 0).map_err(map_error("filters"))?;
         // The kernel counts on as well; a step that it makes in between may be lost, but not both.
         let generation = generation.wrapping_add(1 << 16);
         let words = [
@@ -277,6 +300,7 @@ impl Loaded {
             u32::from(any.0),
             u32::from(suffixes),
             generation,
+            unseen_moves,
         ];
         self.filters.set(0, words, 0).map_err(map_error("filters"))
     }
@@ -373,6 +397,10 @@ impl Loaded {
 
 /// The tracepoint at the end of system calls.
 const SYSTEM_CALLS: &str = "sys_exit";
+/// The tracepoint of what is submitted to `io_uring`, by the name that it has today and the one before Linux 6.3.
+const RING_SUBMITTED: [&str; 2] = ["io_uring_submit_req", "io_uring_submit_sqe"];
+/// And of what is over.
+const RING_COMPLETED: [&str; 1] = ["io_uring_complete"];
 
 fn add_to_trie(
     trie: &mut LpmTrie<MapData, [u8; 128], [u8; 8]>,
@@ -402,6 +430,19 @@ fn trie_key(key: &PathKey) -> Key<[u8; 128]> {
     Key::new(key.bits(), key.text())
 }
 
+/// Says which system calls the operations of `io_uring` stand for. That never changes, so the map stays where it is.
+fn write_ring_calls(programs: &mut Ebpf) -> Result<(), SensorError> {
+    let name = "ring_calls";
+    let map = programs.map_mut(name).ok_or_else(|| SensorError::Missing {
+        kind: "map",
+        name: name.into(),
+    })?;
+    let mut calls = Array::<_, u32>::try_from(map).map_err(map_error(name))?;
+    (0..)
+        .zip(filter::ring_calls())
+        .try_for_each(|(operation, number)| calls.set(operation, number, 0).map_err(map_error(name)))
+}
+
 fn take(programs: &mut Ebpf, name: &'static str) -> Result<Map, SensorError> {
     programs.take_map(name).ok_or_else(|| SensorError::Missing {
         kind: "map",
@@ -424,7 +465,11 @@ fn load_program(
     hook: &str,
     btf: &Btf,
 ) -> Result<ProgramFd, SensorError> {
-    let name = program_name(how, name);
+    load_named(programs, program_name(how, name), hook, btf)
+}
+
+/// The same, by the program's whole name.
+fn load_named(programs: &mut Ebpf, name: String, hook: &str, btf: &Btf) -> Result<ProgramFd, SensorError> {
     let loaded = match programs.program_mut(&name) {
         Some(Program::BtfTracePoint(program)) => program
             .load(hook, btf)
@@ -468,6 +513,32 @@ fn attach_hook(programs: &mut Ebpf, how: Attachment, hook: &str, btf: &Btf) -> R
     };
     attached.map_err(|source| SensorError::Program {
         program: name,
+        source: Box::new(source),
+    })
+}
+
+/// Attaches a program to the first of these tracepoints that the kernel has; to none where it has none.
+fn attach_first(programs: &mut Ebpf, name: &str, hooks: &[&str]) -> Result<(), SensorError> {
+    let Some(Program::RawTracePoint(program)) = programs.program_mut(name) else {
+        return Err(SensorError::Missing {
+            kind: "program",
+            name: name.into(),
+        });
+    };
+    let mut attached = program.load();
+    if attached.is_ok() {
+        for hook in hooks {
+            match program.attach(hook) {
+                Err(ProgramError::SyscallError(error)) if error.io_error.kind() == ErrorKind::NotFound => {}
+                other => {
+                    attached = other.map(drop);
+                    break;
+                }
+            }
+        }
+    }
+    attached.map_err(|source| SensorError::Program {
+        program: name.into(),
         source: Box::new(source),
     })
 }

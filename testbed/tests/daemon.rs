@@ -501,10 +501,15 @@ fn no_bpf_file_system_is_needed() {
 
 /// A GET request to an address on loopback.
 fn get(address: &str, path: &str) -> String {
+    ask(address, &format!("GET {path} HTTP/1.1\r\n\r\n"))
+}
+
+/// The answer to a request to an address on loopback.
+fn ask(address: &str, request: &str) -> String {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(LIMIT)).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\n\r\n").unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer
@@ -537,8 +542,13 @@ fn metrics_tell_of_what_containers_do_and_of_the_daemon() {
         value(r#"podwarden_events_made_total{class="exec"}"#) >= 2
     });
     assert_eq!(value("podwarden_hook_tier"), 3);
+    assert_eq!(value("podwarden_hooks_info"), 1);
+    assert_eq!(value("podwarden_build_info"), 1);
+    assert!(value("process_resident_memory_bytes") > 1 << 20);
     assert_eq!(value("podwarden_decode_errors_total"), 0);
     assert!(get(&address, "/other").contains(" 404 "));
+    assert!(ask(&address, "POST /metrics HTTP/1.1\r\n\r\n").contains(" 405 "));
+    assert!(ask(&address, "nonsense\r\n\r\n").contains(" 400 "));
 }
 
 #[test]

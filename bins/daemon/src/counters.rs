@@ -104,12 +104,16 @@ pub(crate) struct Counters {
     pub(crate) alerts_delivered: Counter,
     /// Alerts that could not be written.
     pub(crate) alerts_failed: Counter,
-    /// From an event in the kernel to the verdict on it, of one event in [`SAMPLING`].
+    /// From an event in the kernel to its being handed to the judge, of one event in [`SAMPLING`].
+    pub(crate) handed: Histogram,
+    /// From an event in the kernel to the verdict on it, of the same events.
     pub(crate) judged: Histogram,
     /// From an event in the kernel to the first signal that it was answered with.
     pub(crate) signalled: Histogram,
     /// From an event in the kernel to the end of the last process that was killed for it.
     pub(crate) gone: Histogram,
+    /// From an alert being queued to its being written.
+    pub(crate) delivered: Histogram,
 }
 
 /// One event in so many is timed: a look at the clock costs as much as judging most of them.

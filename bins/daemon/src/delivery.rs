@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Instant;
 
 use runtime_core::{Alert, AlertSink};
 use tracing::{info, warn};
@@ -15,12 +16,19 @@ pub(crate) const QUEUE: usize = 1024;
 /// The near end: alerts go in and nobody waits.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    sender: SyncSender<Alert>,
+    sender: SyncSender<Queued>,
     counters: Arc<Counters>,
 }
 
+/// An alert that waits.
+#[derive(Debug)]
+pub(crate) struct Queued {
+    since: Instant,
+    pub(crate) alert: Alert,
+}
+
 /// A queue for `capacity` alerts.
-pub(crate) fn queue(capacity: usize, counters: &Arc<Counters>) -> (Outbox, Receiver<Alert>) {
+pub(crate) fn queue(capacity: usize, counters: &Arc<Counters>) -> (Outbox, Receiver<Queued>) {
     let (sender, receiver) = sync_channel(capacity);
     let outbox = Outbox {
         sender,
@@ -34,22 +42,24 @@ impl Outbox {
     pub(crate) fn push(&self, alert: Alert) {
         // Counted before it is sent, so that never more are done than were queued.
         self.counters.alerts_queued.add(1);
-        if let Err(TrySendError::Full(alert) | TrySendError::Disconnected(alert)) =
-            self.sender.try_send(alert)
+        let since = Instant::now();
+        if let Err(TrySendError::Full(unsent) | TrySendError::Disconnected(unsent)) =
+            self.sender.try_send(Queued { since, alert })
         {
             self.counters.alerts_failed.add(1);
-            self.counters.alerts_lost.add(alert.count);
+            self.counters.alerts_lost.add(unsent.alert.count);
         }
     }
 }
 
 /// The far end: delivers until the near end is gone and the queue is empty.
-pub(crate) fn deliver<S: AlertSink>(queue: &Receiver<Alert>, sink: &mut S, counters: &Counters) {
+pub(crate) fn deliver<S: AlertSink>(queue: &Receiver<Queued>, sink: &mut S, counters: &Counters) {
     let mut failing = false;
-    for alert in queue {
+    for Queued { since, alert } in queue {
         match sink.deliver(&alert) {
             Ok(()) => {
                 counters.alerts_delivered.add(1);
+                counters.delivered.observe(since.elapsed());
                 if std::mem::take(&mut failing) {
                     info!("alerts are delivered again");
                 }
@@ -128,5 +138,7 @@ mod tests {
             (counters.alerts_delivered.sum(), counters.alerts_failed.sum()),
             (3, 2)
         );
+        let timed: u64 = counters.delivered.counts().sum();
+        assert_eq!(timed, 3, "what was not written took no time");
     }
 }

@@ -100,12 +100,14 @@ impl<J: Judge, R: Responder> Guard<J, R> {
 
     fn event(&mut self, event: Event) {
         self.around.counters.events.add(event.activity.class(), 1);
-        let verdict = self.judge.judge(&event);
         self.judged += 1;
-        if self.judged.is_multiple_of(SAMPLING) {
-            let nanos = self.around.teller.now().as_nanos();
-            let taken = Duration::from_nanos(nanos.saturating_sub(event.boot_time.as_nanos()));
-            self.around.counters.judged.observe(taken);
+        let timed = self.judged.is_multiple_of(SAMPLING);
+        if timed {
+            self.around.counters.handed.observe(self.age(&event));
+        }
+        let verdict = self.judge.judge(&event);
+        if timed {
+            self.around.counters.judged.observe(self.age(&event));
         }
         let Some(verdict) = verdict else {
             return;
@@ -127,6 +129,12 @@ impl<J: Judge, R: Responder> Guard<J, R> {
             },
         };
         self.around.teller.tell(&event, &verdict, taken.as_ref());
+    }
+
+    /// How long ago an event happened.
+    fn age(&self, event: &Event) -> Duration {
+        let now = self.around.teller.now().as_nanos();
+        Duration::from_nanos(now.saturating_sub(event.boot_time.as_nanos()))
     }
 
     /// Begins to kill the container of an event, unless that is being done or was.

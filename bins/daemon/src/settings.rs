@@ -214,6 +214,19 @@ mod tests {
     }
 
     #[test]
+    fn metrics_are_served_where_it_is_said_or_nowhere() {
+        let standalone = |rest: &str| with_file(&format!("standalone: true\n{rest}"), Args::default());
+        let address = |rest: &str| standalone(rest).unwrap().metrics_address;
+        assert_eq!(address(""), MetricsAddress::At("127.0.0.1:9464".parse().unwrap()));
+        assert_eq!(address("metrics-address: off"), MetricsAddress::Off);
+        let told = address("metrics-address: '[::1]:80'");
+        assert_eq!(told, MetricsAddress::At("[::1]:80".parse().unwrap()));
+        for bad in ["localhost", "127.0.0.1", "':9464'", "127.0.0.1:65536", "''"] {
+            assert!(standalone(&format!("metrics-address: {bad}")).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn a_flag_can_take_back_what_the_file_says() {
         let args = Args {
             standalone: Some(false),

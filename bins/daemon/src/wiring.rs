@@ -11,7 +11,7 @@ use runtime_core::policy::{PolicySet, Problem, RuleSource};
 use runtime_core::ports::PortError;
 use runtime_core::{AlertSink, BootTime, ContainerId, Event, Needs, Verdict};
 use runtime_ebpf::respond::{ContainerKiller, KillerOptions};
-use runtime_ebpf::{Capabilities, Sensor, SensorOptions, SensorStats, plan_hooks};
+use runtime_ebpf::{Attachment, Capabilities, Sensor, SensorOptions, SensorStats, plan_hooks};
 use runtime_engines::{Pipeline, RuleSet, SignatureEngine, signatures};
 use rustix::time::{ClockId, clock_gettime};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -61,7 +61,7 @@ pub(crate) fn start(settings: Settings) -> Result<ExitCode, Error> {
     let sensor = Sensor::start(&options).map_err(|error| Error::SensorStart(error.into()))?;
     let responder = ContainerKiller::new(sensor.cgroup_tree(), KillerOptions::default())
         .map_err(|error| Error::ResponderStart(error.into()))?;
-    vitals.set_tier(sensor.plan().tier);
+    vitals.set_hooks(sensor.plan().tier, attachment(sensor.plan().attachment));
     // Loading reads all of the kernel's type information, many times what the daemon needs from then on.
     memory::give_back();
     // Threads inherit it: only the sensor's is to have it, which sees to that itself.
@@ -110,6 +110,7 @@ impl Source for Sensor {
             unresolved,
             troubles,
             made,
+            gaps,
             names,
             packets_malformed,
             packets_elsewhere,
@@ -120,6 +121,7 @@ impl Source for Sensor {
             unresolved,
             troubles,
             made,
+            gaps,
             dns_malformed: names.malformed + packets_malformed,
             dns_refused: names.unsolicited
                 + names.duplicates
@@ -127,6 +129,14 @@ impl Source for Sensor {
                 + names.changed_case
                 + packets_elsewhere,
         })
+    }
+}
+
+/// As the kernel calls it.
+fn attachment(how: Attachment) -> &'static str {
+    match how {
+        Attachment::Btf => "tp_btf",
+        Attachment::Raw => "raw_tp",
     }
 }
 

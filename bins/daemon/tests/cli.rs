@@ -1,10 +1,13 @@
 //! What a user of the binary sees: messages, exit codes, and nothing but alerts on standard output.
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -55,6 +58,34 @@ fn without_standalone_it_says_what_is_missing() {
 }
 
 #[test]
+fn a_port_that_is_taken_is_an_error_that_names_the_address() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let state = tempfile::tempdir().unwrap();
+    let mut child = daemon()
+        .args(["--standalone", "--metrics-address", &address, "--state-dir"])
+        .arg(state.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A daemon that found a port all the same would go on for ever.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while child.try_wait().unwrap().is_none() && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(20));
+    }
+    let _ = child.kill();
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(
+        stderr.contains(&format!("cannot serve metrics at {address}")),
+        "{stderr}"
+    );
+    assert!(stderr.contains("in use"), "{stderr}");
+}
+
+#[test]
 fn every_flag_is_an_environment_variable_as_well() {
     let (code, help, _) = run(daemon().arg("--help"));
     assert_eq!(code, Some(0));
@@ -64,6 +95,7 @@ fn every_flag_is_an_environment_variable_as_well() {
         "state-dir",
         "node-name",
         "alerts",
+        "metrics-address",
         "log-level",
         "config",
         "check",

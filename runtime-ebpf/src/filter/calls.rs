@@ -37,6 +37,17 @@ impl Handler {
             Self::System => "handle_system",
         }
     }
+
+    /// The name of its program for what `io_uring` does; `None` where that does nothing of the kind.
+    pub(crate) fn ring_program(self) -> Option<&'static str> {
+        match self {
+            Self::Open => Some("ring_handle_open"),
+            Self::Paths => Some("ring_handle_paths"),
+            Self::Descriptor => Some("ring_handle_descriptor"),
+            Self::Socket => Some("ring_handle_socket"),
+            Self::System => None,
+        }
+    }
 }
 
 /// `enum call_flags` in `bpf/filters.h`.
@@ -74,6 +85,9 @@ pub(crate) struct CallSpec {
     pub(crate) new_path: u8,
     pub(crate) first: u8,
     pub(crate) second: u8,
+    /// The operations of `io_uring` that do the same, numbered as in `include/uapi/linux/io_uring.h` of the kernel;
+    /// 0 where there is none.
+    pub(crate) ring: [u8; 2],
 }
 
 impl CallSpec {
@@ -101,6 +115,23 @@ impl CallSpec {
             new_path: 0,
             first: 0,
             second: 0,
+            ring: [0; 2],
+        }
+    }
+
+    /// The operation of `io_uring` that does the same.
+    pub(crate) const fn ring(mut self, operation: u8) -> Self {
+        let place = if self.ring[0] == 0 { 0 } else { 1 };
+        self.ring[place] = operation;
+        self
+    }
+
+    /// The number in this machine's own table.
+    pub(crate) fn native(&self) -> Option<u16> {
+        if cfg!(target_arch = "aarch64") {
+            self.arm64
+        } else {
+            self.x86_64
         }
     }
 
@@ -180,16 +211,18 @@ const FILES: &[CallSpec] = &[
         .dir(1)
         .path(2)
         .first(3)
-        .second(4),
+        .second(4)
+        .ring(18),
     open(Syscall::openat2, [437, 437, 437])
         .dir(1)
         .path(2)
         .first(3)
+        .ring(28)
         .flags(POINTER),
     open(Syscall::open_by_handle_at, [304, 342, 265]).dir(1).first(3),
     paths(Syscall::truncate, [76, 92, 45]).path(1),
     paths(Syscall::truncate, [-1, 193, -1]).path(1),
-    by_descriptor(Syscall::ftruncate, [77, 93, 46]),
+    by_descriptor(Syscall::ftruncate, [77, 93, 46]).ring(55),
     by_descriptor(Syscall::ftruncate, [-1, 194, -1]),
     paths(Syscall::rename, [82, 38, -1])
         .path(1)
@@ -202,6 +235,7 @@ const FILES: &[CallSpec] = &[
         .new_path(4)
         .flags(MOVES),
     paths(Syscall::renameat2, [316, 353, 276])
+        .ring(35)
         .dir(1)
         .path(2)
         .new_dir(3)
@@ -209,6 +243,7 @@ const FILES: &[CallSpec] = &[
         .flags(MOVES),
     paths(Syscall::link, [86, 9, -1]).path(1).new_path(2),
     paths(Syscall::linkat, [265, 303, 37])
+        .ring(39)
         .dir(1)
         .path(2)
         .new_dir(3)
@@ -216,14 +251,23 @@ const FILES: &[CallSpec] = &[
     // What a symbolic link holds is a text, which counts from nowhere: its directory is of no matter.
     paths(Syscall::symlink, [88, 83, -1]).path(1).new_path(2),
     paths(Syscall::symlinkat, [266, 304, 36])
+        .ring(38)
         .path(1)
         .new_dir(2)
         .new_path(3),
     paths(Syscall::unlink, [87, 10, -1]).path(1),
-    paths(Syscall::unlinkat, [263, 301, 35]).dir(1).path(2).first(3),
+    paths(Syscall::unlinkat, [263, 301, 35])
+        .dir(1)
+        .path(2)
+        .first(3)
+        .ring(36),
     paths(Syscall::rmdir, [84, 40, -1]).path(1),
     paths(Syscall::mkdir, [83, 39, -1]).path(1).first(2),
-    paths(Syscall::mkdirat, [258, 296, 34]).dir(1).path(2).first(3),
+    paths(Syscall::mkdirat, [258, 296, 34])
+        .dir(1)
+        .path(2)
+        .first(3)
+        .ring(37),
     paths(Syscall::mknod, [133, 14, -1]).path(1).first(2),
     paths(Syscall::mknodat, [259, 297, 33]).dir(1).path(2).first(3),
     paths(Syscall::chmod, [90, 15, -1]).path(1).first(2),

@@ -17,6 +17,11 @@ pub(crate) use self::paths::{PathKey, PathSets, Sets};
 /// How many numbers of system calls each half of the table has.
 pub(crate) const CALLS: u16 = 512;
 
+/// How many operations of `io_uring` there is room for: the kernel has about sixty.
+pub(crate) const RING_OPERATIONS: usize = 64;
+/// In the place of an operation that no system call is told of for.
+const NO_CALL: u32 = 0xffff;
+
 /// Tables for the kernel.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Filter {
@@ -75,12 +80,7 @@ impl Filter {
     }
 
     fn add(&mut self, spec: &CallSpec, entry: [u8; 8]) {
-        let native = if cfg!(target_arch = "aarch64") {
-            spec.arm64
-        } else {
-            spec.x86_64
-        };
-        if let Some(number) = native {
+        if let Some(number) = spec.native() {
             self.calls.insert(u32::from(number), entry);
         }
         if let Some(number) = spec.i386.filter(|_| cfg!(target_arch = "x86_64")) {
@@ -102,18 +102,26 @@ impl Filter {
     }
 }
 
+/// The numbers of the system calls that operations of `io_uring` stand for, each in the operation's place.
+pub(crate) fn ring_calls() -> [u32; RING_OPERATIONS] {
+    let mut numbers = [NO_CALL; RING_OPERATIONS];
+    for spec in calls::all() {
+        for operation in spec.ring.into_iter().filter(|&operation| operation != 0) {
+            if let Some(number) = spec.native() {
+                numbers[usize::from(operation)] = number.into();
+            }
+        }
+    }
+    numbers
+}
+
 /// The system call at a place in the table.
 pub(crate) fn call_at(place: u32) -> Option<Syscall> {
     use std::sync::LazyLock;
     static BY_PLACE: LazyLock<Vec<Option<Syscall>>> = LazyLock::new(|| {
         let mut table = vec![None; usize::from(2 * CALLS)];
         for spec in calls::all() {
-            let native = if cfg!(target_arch = "aarch64") {
-                spec.arm64
-            } else {
-                spec.x86_64
-            };
-            if let Some(number) = native {
+            if let Some(number) = spec.native() {
                 table[usize::from(number)] = Some(spec.syscall);
             }
             if let Some(number) = spec.i386.filter(|_| cfg!(target_arch = "x86_64")) {

@@ -21,23 +21,33 @@ const fn socket(syscall: Syscall, operation: Operation, numbers: [i16; 3]) -> Ca
 
 /// All of them.
 pub(super) const CALLS: &[CallSpec] = &[
-    socket(Syscall::socket, Operation::Make, [41, 359, 198]),
+    socket(Syscall::socket, Operation::Make, [41, 359, 198]).ring(45),
     socket(Syscall::connect, Operation::Connect, [42, 362, 203])
+        .ring(16)
         .dir(1)
         .path(2)
         .first(3),
     socket(Syscall::bind, Operation::Bind, [49, 361, 200])
+        .ring(56)
         .dir(1)
         .path(2)
         .first(3),
-    socket(Syscall::listen, Operation::Listen, [50, 363, 201]).dir(1),
+    socket(Syscall::listen, Operation::Listen, [50, 363, 201])
+        .ring(57)
+        .dir(1),
     socket(Syscall::accept, Operation::Accept, [43, -1, 202]).dir(1),
-    socket(Syscall::accept4, Operation::Accept, [288, 364, 242]).dir(1),
+    socket(Syscall::accept4, Operation::Accept, [288, 364, 242])
+        .ring(13)
+        .dir(1),
     socket(Syscall::sendto, Operation::Send, [44, 369, 206])
+        .ring(26)
+        .ring(47)
         .dir(1)
         .path(5)
         .first(6),
     socket(Syscall::sendmsg, Operation::Send, [46, 370, 211])
+        .ring(9)
+        .ring(48)
         .dir(1)
         .path(2)
         .flags(POINTER),

@@ -37,6 +37,10 @@ struct Made<'a> {
     packets: &'a mut Packets,
 }
 
+/// `EIOCBQUEUED` of the kernel, in the place of a result: the operation was not over when it was told of. No system
+/// call returns it.
+const QUEUED: i64 = -529;
+
 /// What a record says was done.
 pub(super) struct Subject {
     pub(super) activity: Activity,
@@ -321,7 +325,7 @@ impl State {
             trust,
             call: Some(Call {
                 syscall,
-                result: Some(actor.result),
+                result: (actor.result != QUEUED).then_some(actor.result),
                 io_uring: actor.has(flags::IO_URING),
             }),
             ..self.event(header, Some(container), process, activity)

@@ -1,10 +1,10 @@
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel, sync_channel};
 
-use runtime_core::{Alert, EventClass};
+use runtime_core::EventClass;
 
 use super::*;
-use crate::delivery::queue;
+use crate::delivery::{Queued, queue};
 use crate::testing::{ByPath, FakeDying, FakeKiller, exec, mk_event};
 
 const SECOND: u64 = 1_000_000_000;
@@ -13,7 +13,7 @@ const MILLISECOND: u64 = 1_000_000;
 struct Bench {
     guard: Guard<ByPath, FakeKiller>,
     killed: Arc<Mutex<Vec<String>>>,
-    alerts: Receiver<Alert>,
+    alerts: Receiver<Queued>,
     losses: Receiver<Loss>,
     begun: Receiver<Begun>,
     ended: Sender<Ended>,
@@ -62,7 +62,8 @@ fn mk_bench_with(rules: &[(&str, Response)], responder: FakeKiller) -> Bench {
 impl Bench {
     /// Rule, action, detail and count of every alert since the last call.
     fn alerts(&self) -> Vec<(String, Action, Option<String>, u64)> {
-        let told = |alert: Alert| (alert.rule, alert.action, alert.action_detail, alert.count);
+        let told =
+            |Queued { alert, .. }: Queued| (alert.rule, alert.action, alert.action_detail, alert.count);
         self.alerts.try_iter().map(told).collect()
     }
 
@@ -128,6 +129,19 @@ fn what_is_merely_suspicious_is_told_and_left_alive() {
 }
 
 #[test]
+fn one_event_in_so_many_is_timed_before_and_after_the_judge() {
+    let mut bench = mk_bench(&[], None);
+    bench.at(1_500_000);
+    for _ in 0..2 * SAMPLING {
+        bench.guard.handle(exec_at("c1", "/bin/true", 1_000_000));
+    }
+    for histogram in [&bench.counters.handed, &bench.counters.judged] {
+        assert_eq!(histogram.counts().sum::<u64>(), 2);
+        assert_eq!(histogram.total(), Duration::from_millis(1));
+    }
+}
+
+#[test]
 fn a_kill_that_did_not_take_place_says_why() {
     let outcomes = [
         (
@@ -180,7 +194,7 @@ fn repeats_are_folded_and_every_one_is_answered() {
     let closing: Vec<_> = bench
         .alerts
         .try_iter()
-        .map(|a| (a.count, a.repeat_of.is_some()))
+        .map(|Queued { alert, .. }| (alert.count, alert.repeat_of.is_some()))
         .collect();
     assert_eq!(closing, [(3, true)]);
 }
@@ -267,7 +281,7 @@ fn at_the_end_no_repeat_stays_untold() {
     }
     bench.guard.around.teller.finish();
     let Bench { alerts, .. } = bench;
-    assert_eq!(alerts.try_iter().map(|alert| alert.count).sum::<u64>(), 3);
+    assert_eq!(alerts.try_iter().map(|queued| queued.alert.count).sum::<u64>(), 3);
 }
 
 #[test]

@@ -1,18 +1,18 @@
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
+use runtime_core::Response;
 use runtime_core::ports::KillReport;
-use runtime_core::{Alert, Response};
 
 use super::*;
 use crate::counters::Counters;
-use crate::delivery::queue;
+use crate::delivery::{Queued, queue};
 use crate::testing::{FakeDying, mk_event, mk_finding};
 
 struct Bench {
     begun: Option<Sender<Begun>>,
     ended: Receiver<Ended>,
-    alerts: Receiver<Alert>,
+    alerts: Receiver<Queued>,
     counters: Arc<Counters>,
     running: thread::JoinHandle<()>,
 }
@@ -52,7 +52,7 @@ impl Bench {
 
     /// The next alert: of which container, what was done, and the details.
     fn alert(&self) -> (String, Action, String) {
-        let alert = self.alerts.recv_timeout(Duration::from_secs(10)).unwrap();
+        let alert = self.alerts.recv_timeout(Duration::from_secs(10)).unwrap().alert;
         let container = alert.container.unwrap().id.to_string();
         (container, alert.action, alert.action_detail.unwrap())
     }

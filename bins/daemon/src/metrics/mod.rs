@@ -4,6 +4,7 @@ mod http;
 mod vitals;
 
 use std::fmt;
+use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -35,8 +36,11 @@ pub(crate) fn start(
     let listener = TcpListener::bind(address)?;
     let bound = listener.local_addr()?;
     let vitals = Arc::clone(vitals);
-    let mut registry = Registry::with_prefix("podwarden");
-    registry.register_collector(Box::new(Exposition {
+    let mut registry = Registry::default();
+    // Under the name that every dashboard knows, which has no prefix.
+    registry.register_collector(Box::new(Process));
+    let own = registry.sub_registry_with_prefix("podwarden");
+    own.register_collector(Box::new(Exposition {
         counters: Arc::clone(counters),
         vitals: Arc::clone(&vitals),
     }));
@@ -88,6 +92,7 @@ impl Collector for Exposition {
             unresolved,
             troubles,
             made,
+            gaps,
             dns_malformed,
             dns_refused,
         } = self.vitals.stats();
@@ -113,6 +118,14 @@ impl Collector for Exposition {
             put(&mut of, &lost(class, "ring-full"), sum)?;
         }
         put(&mut of, &lost(EventClass::Exec, "unresolved"), unresolved)?;
+        let help = "Records that did not arrive, as gaps in their numbers show: events_lost once more, from the other \
+                    side, and not to be added to it";
+        let mut of = family(&mut to, "sequence_gaps", help, MetricType::Counter)?;
+        for (class, sum) in gaps {
+            put(&mut of, &[("class", class.to_string())], sum)?;
+        }
+        let help = "Reports of losses that the log had no room for; what they tell of is in events_lost";
+        one(&mut to, "losses_untold", help, counters.losses_untold.sum())?;
         let help = "Records of the kernel that could not be decoded";
         one(&mut to, "decode_errors", help, malformed)?;
         let help = "What went wrong in the kernel's part of the sensor";
@@ -124,6 +137,13 @@ impl Collector for Exposition {
         one(&mut to, "sensor_errors", help, counters.sensor_errors.sum())?;
         let help = "The tier of the kernel hooks in use: 1 BPF LSM, 2 trampolines, 3 tracepoints, 0 none yet";
         gauge(&mut to, "hook_tier", help, self.vitals.tier())?;
+        if let Some(attachment) = self.vitals.attachment() {
+            let help = "How the kernel hooks in use are attached";
+            info(&mut to, "hooks_info", help, &[("attachment", attachment)])?;
+        }
+        let help = "What is running";
+        let version = env!("CARGO_PKG_VERSION");
+        info(&mut to, "build_info", help, &[("version", version)])?;
 
         let help = "DNS messages of containers that could not be read";
         one(&mut to, "dns_malformed", help, dns_malformed)?;
@@ -143,6 +163,8 @@ impl Collector for Exposition {
         )?;
         let help = "Alerts written";
         one(&mut to, "alerts_delivered", help, counters.alerts_delivered.sum())?;
+        let help = "Alerts that were not written, because the queue was full or standard output failed";
+        one(&mut to, "alerts_failed", help, counters.alerts_failed.sum())?;
         let help = "Occurrences of which no alert tells because nobody took alerts fast enough";
         one(&mut to, "alerts_lost", help, counters.alerts_lost.sum())?;
         let help = "Alerts that wait to be written";
@@ -150,13 +172,16 @@ impl Collector for Exposition {
         let help = "How many alerts can wait to be written";
         gauge(&mut to, "alert_queue_capacity", help, QUEUE as u64)?;
 
-        let help = "How long after an event in the kernel each stage was over: judged, of one event in 16; signalled and \
-                    gone, of containers that were killed";
+        let help = "How long after an event in the kernel it was handed to the judge and judged, of one event in 16, and \
+                    its container was signalled and gone, where it was killed; delivered, from an alert being queued \
+                    to its being written";
         let mut of = family(&mut to, "stage_seconds", help, MetricType::Histogram)?;
         let stages = [
+            ("handed", &counters.handed),
             ("judged", &counters.judged),
             ("signalled", &counters.signalled),
             ("gone", &counters.gone),
+            ("delivered", &counters.delivered),
         ];
         for (stage, histogram) in stages {
             let labels = [("stage", stage)];
@@ -164,6 +189,29 @@ impl Collector for Exposition {
         }
         Ok(())
     }
+}
+
+/// What the kernel counts for this process.
+#[derive(Debug)]
+struct Process;
+
+impl Collector for Process {
+    fn encode(&self, mut to: DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Resident memory";
+        match resident_bytes() {
+            Some(bytes) => gauge(&mut to, "process_resident_memory_bytes", help, bytes),
+            // No figure says more than a wrong one.
+            None => Ok(()),
+        }
+    }
+}
+
+/// This process's resident memory; `None` where the kernel does not say.
+fn resident_bytes() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    kibibytes.checked_mul(1 << 10)
 }
 
 fn lost(class: EventClass, reason: &str) -> [(&'static str, String); 2] {
@@ -194,6 +242,17 @@ fn one(to: &mut DescriptorEncoder<'_>, name: &str, help: &str, sum: u64) -> fmt:
 fn gauge(to: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
     let value = i64::try_from(value).unwrap_or(i64::MAX);
     ConstGauge::new(value).encode(family(to, name, help, MetricType::Gauge)?)
+}
+
+/// A gauge that is always 1 and says what it has to say in its labels.
+fn info(
+    to: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    labels: &[(&'static str, &'static str); 1],
+) -> fmt::Result {
+    let mut of = family(to, name, help, MetricType::Gauge)?;
+    ConstGauge::new(1_i64).encode(of.encode_family(labels)?)
 }
 
 fn put_histogram(mut to: MetricEncoder<'_>, histogram: &Histogram) -> fmt::Result {
@@ -234,11 +293,15 @@ mod tests {
         counters.events.add(EventClass::File, 3);
         counters.events_lost.add(EventClass::Exec, 2);
         counters.judged.observe(Duration::from_micros(30));
-        vitals.set_tier(3);
+        counters.delivered.observe(Duration::from_millis(2));
+        counters.losses_untold.add(4);
+        counters.alerts_failed.add(5);
+        vitals.set_hooks(3, "tp_btf");
         vitals.beat(Instant::now());
         vitals.set_stats(SourceStats {
             malformed: 7,
             troubles: vec![("lost-full", 1)],
+            gaps: vec![(EventClass::Exec, 6)],
             ..SourceStats::default()
         });
         let metrics = get(address, "/metrics");
@@ -250,11 +313,26 @@ mod tests {
             "podwarden_hook_tier 3",
             r#"podwarden_stage_seconds_bucket{le="0.00005",stage="judged"} 1"#,
             r#"podwarden_stage_seconds_count{stage="judged"} 1"#,
+            r#"podwarden_stage_seconds_bucket{le="0.0025",stage="delivered"} 1"#,
+            r#"podwarden_stage_seconds_count{stage="handed"} 0"#,
+            r#"podwarden_sequence_gaps_total{class="exec"} 6"#,
+            "podwarden_losses_untold_total 4",
+            "podwarden_alerts_failed_total 5",
+            r#"podwarden_hooks_info{attachment="tp_btf"} 1"#,
+            concat!(
+                "podwarden_build_info{version=\"",
+                env!("CARGO_PKG_VERSION"),
+                "\"} 1"
+            ),
             "podwarden_alert_queue_depth 0",
             "# EOF",
         ] {
             assert!(metrics.lines().any(|each| each == line), "{line} in {metrics}");
         }
+        let resident = "process_resident_memory_bytes ";
+        let resident = metrics.lines().find_map(|line| line.strip_prefix(resident));
+        let resident: u64 = resident.unwrap().parse().unwrap();
+        assert!(resident > 1 << 20, "{resident} bytes hold no daemon");
         assert!(get(address, "/readyz").starts_with("HTTP/1.1 200 "));
         vitals.end();
         assert!(

@@ -1,7 +1,7 @@
 //! Whether the daemon does what it is for, as others may ask.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use runtime_core::ports::PortError;
@@ -25,6 +25,8 @@ pub(crate) struct SourceStats {
     pub(crate) malformed: u64,
     /// Execs in cgroups of which nothing could be found out, so that nobody was told of them.
     pub(crate) unresolved: u64,
+    /// Records that did not arrive, by class, as gaps in their numbers show.
+    pub(crate) gaps: Vec<(EventClass, u64)>,
     /// What went wrong in the kernel, by name.
     pub(crate) troubles: Vec<(&'static str, u64)>,
     /// Events that the kernel made, by class.
@@ -44,6 +46,8 @@ pub(crate) struct Vitals {
     ended: AtomicBool,
     /// The tier of the sensor's hooks; 0 before there are any.
     tier: AtomicU64,
+    /// How the hooks are attached.
+    attachment: OnceLock<&'static str>,
     stats: Mutex<SourceStats>,
 }
 
@@ -54,6 +58,7 @@ impl Vitals {
             beat: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             tier: AtomicU64::new(0),
+            attachment: OnceLock::new(),
             stats: Mutex::default(),
         }
     }
@@ -70,8 +75,15 @@ impl Vitals {
     }
 
     /// The sensor's hooks stand.
-    pub(crate) fn set_tier(&self, tier: u8) {
+    pub(crate) fn set_hooks(&self, tier: u8, attachment: &'static str) {
         self.tier.store(u64::from(tier), Ordering::Relaxed);
+        // They are attached once in a process's life.
+        let _ = self.attachment.set(attachment);
+    }
+
+    /// How the hooks are attached; `None` before there are any.
+    pub(crate) fn attachment(&self) -> Option<&'static str> {
+        self.attachment.get().copied()
     }
 
     /// The tier of the sensor's hooks; 0 before there are any.

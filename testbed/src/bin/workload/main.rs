@@ -2,6 +2,7 @@
 
 mod calls;
 mod load;
+mod ring;
 mod run;
 mod syscalls;
 

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 
 use crate::Outcome;
+use crate::ring;
 use crate::run::fork;
 
 /// Values that system calls get. What they point at is never freed: the program is short.
@@ -19,7 +20,8 @@ struct Values {
 
 /// Makes the calls that `words` name: `NUMBER VALUE… , NUMBER VALUE…`, and prints the result of each in a line,
 /// `-errno` for an error. `int80` before a number makes it by the 32-bit entry; `child` in place of one forks a
-/// process that waits, and gives its number.
+/// process that waits, and gives its number. `ring OPCODE DESCRIPTOR OFFSET ADDRESS LENGTH OPFLAGS FLAGS INDEX` has
+/// `io_uring` carry an operation out; values at the end that are 0 can be left out.
 ///
 /// A value is a number (`-100`, `0x41`, `0o644`), `=N` for the result of the N-th call, `s:TEXT`, `x:HEX`, `zeros`
 /// (64 KiB), `in:ADDRESS:PORT`, `un:PATH` (`un:@NAME`) for a socket address with `len` for its length, `msg:` before
@@ -38,6 +40,13 @@ pub(crate) fn syscalls(words: &[OsString]) -> Outcome {
         values.low = int80;
         let result = match call {
             [name] if name == "child" => child()?,
+            [name, args @ ..] if name == "ring" => {
+                let mut numbers = [0_i64; 8];
+                for (number, word) in numbers.iter_mut().zip(args) {
+                    *number = values.value(word.as_bytes())?;
+                }
+                ring::operate(numbers)
+            }
             [number, args @ ..] => {
                 let number = values.value(number.as_bytes())?;
                 let mut numbers = [0_i64; 6];
