@@ -13,6 +13,9 @@ const volatile u32 cgroup_source = 0;
 /* On cgroup v1: the hierarchy_id of that hierarchy. */
 const volatile u32 cgroup_hierarchy = 0;
 
+/* The process that the sensor is in: what it does itself is told to nobody. */
+const volatile u32 own_process = 0;
+
 enum cgroup_source {
 	SOURCE_UNIFIED = 0,
 	SOURCE_MEMORY = 1,

@@ -146,6 +146,8 @@ static __always_inline int handle_sys_exit(void *context, void *regs, s64 result
 		return 0;
 	if (call->flags & CALL_EXECUTABLE && (third_argument(regs) & PROT_WRITE_EXEC) != PROT_WRITE_EXEC)
 		return 0;
+	if ((u32)READ(task, tgid) == own_process)
+		return 0;
 	struct task_struct *leader = READ(task, group_leader);
 	u64 cgroup = counts_for(leader, cgroup_of(task));
 	struct call_state *state = only_element(&call_states);

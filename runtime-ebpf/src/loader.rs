@@ -89,6 +89,7 @@ impl Loaded {
             .btf(Some(btf))
             .override_global("cgroup_source", &source, true)
             .override_global("cgroup_hierarchy", &settings.hierarchy, true)
+            .override_global("own_process", &std::process::id(), true)
             .map_max_entries("events", settings.ring_bytes)
             .map_max_entries("activities", settings.activity_ring_bytes)
             .map_max_entries("processes", settings.processes)

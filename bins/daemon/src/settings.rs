@@ -45,6 +45,11 @@ pub(crate) struct Args {
     #[arg(long, env = "PODWARDEN_METRICS_ADDRESS", value_name = "ADDRESS")]
     metrics_address: Option<MetricsAddress>,
 
+    /// Watch the host's own processes as well, those in no container. What is found there only ever raises alerts.
+    #[arg(long, env = "PODWARDEN_HOST_MONITORING", value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true")]
+    host_monitoring: Option<bool>,
+
     /// What to log on standard error: error, warn, info, debug, trace, or a filter as in `RUST_LOG`, which is
     /// used when this is not given [default: info]
     #[arg(long, env = "PODWARDEN_LOG_LEVEL", value_name = "LEVEL")]
@@ -117,6 +122,7 @@ struct File {
     alerts: Option<AlertFormat>,
     log_level: Option<String>,
     metrics_address: Option<MetricsAddress>,
+    host_monitoring: Option<bool>,
 }
 
 /// What is in force.
@@ -128,6 +134,7 @@ pub(crate) struct Settings {
     pub(crate) alerts: AlertFormat,
     pub(crate) log_level: Option<String>,
     pub(crate) metrics_address: MetricsAddress,
+    pub(crate) host_monitoring: bool,
     pub(crate) check: bool,
 }
 
@@ -156,6 +163,7 @@ impl Settings {
                 .metrics_address
                 .or(file.metrics_address)
                 .unwrap_or(MetricsAddress::DEFAULT),
+            host_monitoring: args.host_monitoring.or(file.host_monitoring).unwrap_or(false),
             check: args.check.unwrap_or(false),
         })
     }
@@ -208,6 +216,7 @@ mod tests {
             alerts: AlertFormat::Text,
             log_level: None,
             metrics_address: MetricsAddress::DEFAULT,
+            host_monitoring: false,
             check: false,
         };
         assert_eq!(settings, expected);

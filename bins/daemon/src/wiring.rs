@@ -38,10 +38,14 @@ pub(crate) fn start(settings: Settings) -> Result<ExitCode, Error> {
         alerts,
         log_level,
         metrics_address,
+        host_monitoring,
         check: only_check,
     } = settings;
     log_to_stderr(log_level.as_deref())?;
-    let mut policies = Policies::new(policy_dir.map(DirectoryPolicySource::new), Signatures);
+    let mut policies = Policies::new(
+        policy_dir.map(DirectoryPolicySource::new),
+        Signatures { host_monitoring },
+    );
     if only_check {
         return check(&mut policies);
     }
@@ -56,6 +60,7 @@ pub(crate) fn start(settings: Settings) -> Result<ExitCode, Error> {
     priority::raise();
     let options = SensorOptions {
         needs: loaded.judge.needs(),
+        host: host_monitoring,
         ..SensorOptions::default()
     };
     let sensor = Sensor::start(&options).map_err(|error| Error::SensorStart(error.into()))?;
@@ -166,7 +171,10 @@ fn check(policies: &mut Policies<DirectoryPolicySource, Signatures>) -> Result<E
 }
 
 /// The signatures engine, built-in rules first.
-struct Signatures;
+struct Signatures {
+    /// Whether processes in no container are judged as well.
+    host_monitoring: bool,
+}
 
 /// All engines under one set of policies.
 struct Engines {
@@ -189,7 +197,8 @@ impl Compiler for Signatures {
     fn assemble(&self, rules: RuleSet, policies: PolicySet) -> Engines {
         let signatures = rules.rules().iter().filter(|rule| rule.enabled).count();
         Engines {
-            pipeline: Pipeline::new(vec![Box::new(SignatureEngine::new(rules))], policies),
+            pipeline: Pipeline::new(vec![Box::new(SignatureEngine::new(rules))], policies)
+                .with_host_monitoring(self.host_monitoring),
             signatures,
         }
     }

@@ -58,6 +58,8 @@ pub struct SensorOptions {
     pub patience: Duration,
     /// Whether forks and exits are delivered as events as well.
     pub lifecycle: bool,
+    /// Whether processes of the host, which are in no container, are watched as well. Their events have no container.
+    pub host: bool,
     /// How to attach; `None` for the way that costs least of those that this kernel takes.
     pub attachment: Option<Attachment>,
 }
@@ -74,6 +76,7 @@ impl Default for SensorOptions {
             poll_interval: Duration::from_micros(500),
             patience: Duration::from_millis(15),
             lifecycle: false,
+            host: false,
             attachment: None,
         }
     }
@@ -176,7 +179,9 @@ impl Sensor {
         let mut tells = owned
             .map(|(cgroup, owner)| Tell::Watch { cgroup, owner })
             .collect::<Vec<_>>();
-        tells.extend(self.state.index.host_cgroups().map(Tell::Ignore));
+        if !self.state.watches_host {
+            tells.extend(self.state.index.host_cgroups().map(Tell::Ignore));
+        }
         for tell in tells {
             if let Err(error) = tell.carry_out(&mut self.loaded) {
                 tracing::warn!(%error, "there are more cgroups than the kernel's map takes");
@@ -270,7 +275,8 @@ impl Sensor {
     /// Counts since the start.
     pub fn stats(&self) -> Result<SensorStats, SensorError> {
         let all = |counts: &ByClass| CLASSES.map(|class| (class, counts[class as usize])).to_vec();
-        let (names, packets) = self.state.packets.counters();
+        let (mut names, packets) = self.state.packets.counters();
+        names.lost_streams += packets.lost_streams;
         Ok(SensorStats {
             names,
             packets_malformed: packets.malformed,

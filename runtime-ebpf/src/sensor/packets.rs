@@ -25,9 +25,16 @@ pub(super) struct Packets {
     names: ContainerNames,
     /// The network namespace that each container started in.
     networks: HashMap<ContainerId, u32>,
-    /// Both directions of each connection, the client's first, by the socket's cookie.
-    streams: HashMap<u64, [Order; 2]>,
+    /// Connections to servers, by the socket's cookie.
+    streams: HashMap<u64, Connection>,
     counts: PacketCounts,
+}
+
+#[derive(Debug)]
+struct Connection {
+    container: ContainerId,
+    /// Of both directions, the client's first.
+    orders: [Order; 2],
 }
 
 /// What became of packets that taught nothing.
@@ -37,6 +44,8 @@ pub(super) struct PacketCounts {
     pub(super) malformed: u64,
     /// Of a network namespace that the container did not start in: there it can answer itself.
     pub(super) elsewhere: u64,
+    /// Connections that were forgotten, or lost a part.
+    pub(super) lost_streams: u64,
 }
 
 /// What a packet said, and who had asked.
@@ -74,6 +83,8 @@ impl Packets {
     pub(super) fn end(&mut self, container: &ContainerId) {
         self.names.end(container);
         self.networks.remove(container);
+        self.streams
+            .retain(|_, connection| connection.container != *container);
     }
 
     /// The names that a container got for an address, the last one first.
@@ -140,16 +151,21 @@ impl Packets {
             Transport::Tcp { sequence, syn, end } => {
                 let stream = StreamId(record.cookie);
                 if self.streams.len() >= MAX_STREAMS && !self.streams.contains_key(&record.cookie) {
+                    self.counts.lost_streams += self.streams.len() as u64;
                     self.streams.clear();
                 }
                 if syn && outgoing {
-                    self.streams.insert(record.cookie, [Order::default(); 2]);
+                    let connection = Connection {
+                        container: container.clone(),
+                        orders: [Order::default(); 2],
+                    };
+                    self.streams.insert(record.cookie, connection);
                     table.open_stream(stream, Flow::new(client, server, NamesTransport::Tcp));
                 }
-                let Some(orders) = self.streams.get_mut(&record.cookie) else {
+                let Some(connection) = self.streams.get_mut(&record.cookie) else {
                     return Said::new();
                 };
-                let order = &mut orders[usize::from(!outgoing)];
+                let order = &mut connection.orders[usize::from(!outgoing)];
                 if syn {
                     order.begin(sequence);
                 }
@@ -157,6 +173,7 @@ impl Packets {
                 let said = match order.take(first, packet.payload, packet.missing) {
                     Piece::Old => Said::new(),
                     Piece::Gap => {
+                        self.counts.lost_streams += 1;
                         table.close_stream(stream);
                         Said::new()
                     }

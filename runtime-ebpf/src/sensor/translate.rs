@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use runtime_core::event::Exit;
 use runtime_core::{
-    Activity, BootTime, Call, CgroupId, Container, ContainerId, Endpoint, Event, EventClass, Exec, FileId,
-    Loss, Outcome, Pid, Process, SensorItem, Syscall, Trust, process::Credentials,
+    Activity, BootTime, Call, CgroupId, Container, Endpoint, Event, EventClass, Exec, FileId, Loss, Outcome,
+    Pid, Process, SensorItem, Syscall, Trust, process::Credentials,
 };
 
 use super::host::{HostNamespaces, read_clocks};
@@ -30,8 +30,8 @@ struct Made<'a> {
     before: &'a Credentials,
     process: &'a Process,
     processes: &'a ProcessTable,
-    container: CgroupId,
-    id: &'a ContainerId,
+    /// `None` for a process of the host.
+    container: Option<&'a Container>,
     index: &'a ContainerIndex,
     marks: &'a mut Marks,
     packets: &'a mut Packets,
@@ -40,6 +40,29 @@ struct Made<'a> {
 /// `EIOCBQUEUED` of the kernel, in the place of a result: the operation was not over when it was told of. No system
 /// call returns it.
 const QUEUED: i64 = -529;
+
+/// Where something happened that somebody wants to hear of.
+enum Place {
+    Container(Arc<Container>),
+    /// In no container.
+    Host,
+}
+
+impl Place {
+    fn container(&self) -> Option<&Arc<Container>> {
+        match self {
+            Self::Container(container) => Some(container),
+            Self::Host => None,
+        }
+    }
+
+    fn into_container(self) -> Option<Arc<Container>> {
+        match self {
+            Self::Container(container) => Some(container),
+            Self::Host => None,
+        }
+    }
+}
 
 /// What a record says was done.
 pub(super) struct Subject {
@@ -80,6 +103,8 @@ pub(super) struct State {
     pub(super) wants_dns: bool,
     proc_root: PathBuf,
     lifecycle: bool,
+    /// Whether what no container does is told of as well.
+    pub(super) watches_host: bool,
     pub(super) delivered: ByClass,
     pub(super) gaps: ByClass,
     pub(super) malformed: u64,
@@ -133,6 +158,7 @@ impl State {
             wants_dns: false,
             proc_root: options.containers.proc_root.clone(),
             lifecycle: options.lifecycle,
+            watches_host: options.host,
             delivered: ByClass::default(),
             gaps: ByClass::default(),
             malformed: 0,
@@ -223,7 +249,8 @@ impl State {
                 self.call(&record.header, &file.actor, each, |call| {
                     let mut subject = file::file_activity(call.syscall, file)?;
                     if let Activity::File(activity) = &mut subject.activity
-                        && let Err(error) = call.marks.name(loaded, call.index, call.container, activity)
+                        && let Some(container) = call.container
+                        && let Err(error) = call.marks.name(loaded, call.index, container.cgroup, activity)
                     {
                         tracing::debug!(%error, "a watched file cannot be looked up again");
                     }
@@ -234,8 +261,9 @@ impl State {
                 let mut subject = network::network_activity(call.syscall, network)?;
                 if let Activity::Network(activity) = &mut subject.activity
                     && let Some(remote) = activity.remote.as_ref().and_then(Endpoint::socket_addr)
+                    && let Some(container) = call.container
                 {
-                    activity.domains = call.packets.names_of(call.id, remote.ip());
+                    activity.domains = call.packets.names_of(&container.id, remote.ip());
                 }
                 Some(subject)
             }),
@@ -290,15 +318,13 @@ impl State {
         each: &mut dyn FnMut(SensorItem),
         subject: impl FnOnce(Made<'_>) -> Option<Subject>,
     ) {
-        let Lookup::Container(container) = self.index.lookup(CgroupId(header.cgroup)) else {
-            // A process of the host that the kernel has not been told to ignore.
+        let Some(place) = self.place(header.cgroup) else {
             return;
         };
         let Some(syscall) = call_at(actor.call) else {
             self.malformed += 1;
             return;
         };
-        let container = Arc::clone(container);
         let before = self.processes.credentials(actor.pid, actor.start).copied();
         let process = self.processes.actor(header, actor, &self.clock);
         let before = before.as_ref().unwrap_or(&process.credentials);
@@ -311,8 +337,7 @@ impl State {
             before,
             process: &process,
             processes: &self.processes,
-            container: container.cgroup,
-            id: &container.id,
+            container: place.container().map(Arc::as_ref),
             index: &self.index,
             marks: &mut self.marks,
             packets: &mut self.packets,
@@ -328,8 +353,18 @@ impl State {
                 result: (actor.result != QUEUED).then_some(actor.result),
                 io_uring: actor.has(flags::IO_URING),
             }),
-            ..self.event(header, Some(container), process, activity)
+            ..self.event(header, place.into_container(), process, activity)
         }));
+    }
+
+    /// Where something happened; `None` when nobody wants to hear of it.
+    fn place(&self, cgroup: u64) -> Option<Place> {
+        match self.index.lookup(CgroupId(cgroup)) {
+            Lookup::Container(container) => Some(Place::Container(Arc::clone(container))),
+            Lookup::Host => self.watches_host.then_some(Place::Host),
+            // A runtime at work, before the container's first exec.
+            Lookup::Unresolved => None,
+        }
     }
 
     /// Takes in an exec. Gives its container when that was not known before.
@@ -342,15 +377,19 @@ impl State {
         if is_runtime_setup(exec) && !self.inside.contains_key(&exec.mount_namespace) {
             return None;
         }
-        let container = self.container_of(header, exec, each)?;
-        if exec.mount_namespace != self.host.mount {
+        let place = self.place_of_exec(header, exec, each)?;
+        if let Some(container) = place.container()
+            && exec.mount_namespace != self.host.mount
+        {
             if self.inside.len() >= MAX_INSIDE {
                 self.inside.clear();
             }
             self.inside.insert(exec.mount_namespace, container.cgroup);
         }
         let process = self.processes.exec(header, exec, &self.clock);
-        let startup = self.starting.remove(&container.cgroup);
+        let startup = place
+            .container()
+            .is_some_and(|container| self.starting.remove(&container.cgroup));
         let activity = Activity::Exec(Exec {
             path: process.exe.clone(),
             file: FileId {
@@ -363,30 +402,26 @@ impl State {
             sha256: None,
             startup,
         });
-        let started = startup.then(|| Arc::clone(&container));
-        each(SensorItem::Event(self.event(
-            header,
-            Some(container),
-            process,
-            activity,
-        )));
+        let container = place.into_container();
+        let started = container.clone().filter(|_| startup);
+        each(SensorItem::Event(
+            self.event(header, container, process, activity),
+        ));
         started
     }
 
-    /// The container of an exec, found out about now where it has to be.
-    fn container_of(
+    /// Where an exec happened, found out about now where it has to be; `None` when nobody wants to hear of it, or
+    /// nothing can be found out.
+    fn place_of_exec(
         &mut self,
         header: &Header,
         exec: &ExecRecord<'_>,
         each: &mut dyn FnMut(SensorItem),
-    ) -> Option<Arc<Container>> {
+    ) -> Option<Place> {
         let cgroup = CgroupId(header.cgroup);
         match self.index.lookup(cgroup) {
-            Lookup::Container(container) => return Some(Arc::clone(container)),
-            Lookup::Host => {
-                self.host_exec(cgroup, exec);
-                return None;
-            }
+            Lookup::Container(container) => return Some(Place::Container(Arc::clone(container))),
+            Lookup::Host => return self.host_exec(cgroup, exec),
             Lookup::Unresolved => {}
         }
         let hint = ExecHint {
@@ -397,10 +432,7 @@ impl State {
         let (container, new) = match self.index.resolve(cgroup, hint) {
             Resolution::Started(container) => (container, true),
             Resolution::Known(container) => (container, false),
-            Resolution::Host => {
-                self.host_exec(cgroup, exec);
-                return None;
-            }
+            Resolution::Host => return self.host_exec(cgroup, exec),
             Resolution::Undecided => {
                 self.unresolved += 1;
                 // A runtime at work looks like the host; this is somebody's program that nobody will judge.
@@ -424,15 +456,19 @@ impl State {
             self.packets.begin(&container, &self.proc_root, exec.pid);
             each(SensorItem::ContainerStarted(Arc::clone(&container)));
         }
-        Some(container)
+        Some(Place::Container(container))
     }
 
-    /// Nobody wants to hear of the host's cgroups. One that holds processes with namespaces of their own is left
+    /// Unless the host is watched, nobody wants to hear of its cgroups. One that holds processes with namespaces of their own is left
     /// alone: they may turn out to be somebody's container.
-    fn host_exec(&mut self, cgroup: CgroupId, exec: &ExecRecord<'_>) {
+    fn host_exec(&mut self, cgroup: CgroupId, exec: &ExecRecord<'_>) -> Option<Place> {
+        if self.watches_host {
+            return Some(Place::Host);
+        }
         if exec.mount_namespace == self.host.mount && exec.pid_namespace == self.host.pid {
             self.to_tell.push(Tell::Ignore(cgroup));
         }
+        None
     }
 
     fn exit(&mut self, header: &Header, exit: &ExitRecord, each: &mut dyn FnMut(SensorItem)) {
@@ -453,13 +489,11 @@ impl State {
         activity: Activity,
         each: &mut dyn FnMut(SensorItem),
     ) {
-        if let Lookup::Container(container) = self.index.lookup(CgroupId(header.cgroup)) {
-            each(SensorItem::Event(self.event(
-                header,
-                Some(Arc::clone(container)),
-                process,
-                activity,
-            )));
+        if let Some(place) = self.place(header.cgroup) {
+            let container = place.into_container();
+            each(SensorItem::Event(
+                self.event(header, container, process, activity),
+            ));
         }
     }
 

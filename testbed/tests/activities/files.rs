@@ -3,7 +3,7 @@
 use runtime_core::event::FileOperation;
 use runtime_core::{Activity, Needs};
 
-use super::scene::{CWD, Scene, check, number};
+use super::scene::{CWD, Scene, check, number, told, words};
 
 #[test]
 fn opens_are_told_by_the_file_that_was_opened() {
@@ -202,4 +202,30 @@ fn modes_and_owners_are_told_with_their_values() {
             "ftruncate done kernel truncate /work/data",
         ],
     );
+}
+
+/// Another thread changes the path while the kernel reads it: what is told is what was opened.
+#[test]
+fn a_path_that_changes_while_it_is_read_hides_nothing() {
+    let mut scene = Scene::new(Needs::everything());
+    let made = scene.told(&words(&calls![
+        libc::SYS_openat, CWD, "s:/work/a", 0x41, 0o644;
+        libc::SYS_openat, CWD, "s:/work/b", 0x41, 0o644
+    ]));
+    assert_eq!(made.len(), 2);
+    let (events, output) = scene.runs_and_prints(&["/bin/workload", "race", "/work/a", "/work/b", "3000"]);
+    let counts: Vec<usize> = output
+        .split_whitespace()
+        .map(|count| count.parse().unwrap())
+        .collect();
+    assert_eq!(counts.iter().sum::<usize>(), 3000);
+    for (path, count) in ["/work/a", "/work/b"].into_iter().zip(counts) {
+        let line = format!("openat done kernel read {path}");
+        assert_eq!(
+            events.iter().filter(|event| told(event) == line).count(),
+            count,
+            "{path}"
+        );
+        assert!(count > 0, "nothing was changed in time");
+    }
 }

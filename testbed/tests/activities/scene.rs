@@ -64,6 +64,11 @@ impl Scene {
     }
 
     pub(crate) fn runs(&mut self, argv: &[&str]) -> Vec<Event> {
+        self.runs_and_prints(argv).0
+    }
+
+    /// The same, and what the program printed.
+    pub(crate) fn runs_and_prints(&mut self, argv: &[&str]) -> (Vec<Event>, String) {
         self.events.clear();
         let output = self.container.exec(argv).unwrap().wait(LIMIT).unwrap();
         assert!(output.status.success(), "{argv:?}: {}", output.text);
@@ -113,7 +118,7 @@ impl Scene {
                     assert_eq!(*event.process.exe, *b"/bin/workload");
                     assert!(!event.process.args.is_empty(), "the process is known");
                 }
-                return own;
+                return (own, output.text);
             }
             assert!(
                 Instant::now() < deadline,
@@ -196,7 +201,11 @@ macro_rules! calls {
     }};
 }
 
+pub(crate) fn words(calls: &[String]) -> Vec<&str> {
+    calls.iter().map(String::as_str).collect()
+}
+
 pub(crate) fn check(scene: &mut Scene, calls: &[String], expected: &[&str]) {
-    let calls: Vec<&str> = calls.iter().map(String::as_str).collect();
+    let calls = words(calls);
     assert_eq!(scene.told(&calls), expected, "{calls:?}");
 }

@@ -2,6 +2,7 @@
 
 mod calls;
 mod load;
+mod race;
 mod ring;
 mod run;
 mod syscalls;
@@ -33,6 +34,8 @@ const USAGE: &str = "usage: workload COMMAND …
   threads-exec PATH ARGS…    exec PATH from a thread that is not the first
   storm PATH N PROCS         N runs of PATH, shared by PROCS processes; prints how many were made
   syscalls NUMBER VALUE… , …  system calls by their numbers; prints their results
+  race A B N                 N opens of a path that a thread changes from A to B and back meanwhile; prints how often
+                             A was opened, and B
   measure KIND:N[:PATH]…     N calls of each KIND: exec, open-read, open-write (of PATH), connect, getpid, read;
                              prints a line for each, with the mean time of one, in ns
   flood PATH SECS PROCS      PROCS processes open PATH for writing, flat out; prints how often
@@ -88,6 +91,7 @@ fn run(args: &[OsString]) -> Outcome {
         ("spawn", [path, count, args @ ..]) => load::spawn(path, number(count)?, args),
         ("storm", [path, count, processes]) => load::storm(path, number(count)?, number(processes)?),
         ("syscalls", words) => syscalls::syscalls(words),
+        ("race", [a, b, count]) => race::race(a, b, number(count)?),
         ("measure", kinds) => calls::measure(kinds),
         ("flood", [path, secs, processes]) => calls::flood(path, number(secs)?, number(processes)?),
         ("pace", [path, program, opens, connects, execs, secs]) => {
