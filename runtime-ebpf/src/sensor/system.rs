@@ -1,7 +1,9 @@
 //! What was done to the system, to privileges or to another process, by the record of the call.
 
+use std::sync::Arc;
+
 use runtime_core::event::{MemoryWay, NamespaceWay, OtherProcess};
-use runtime_core::process::Credentials;
+use runtime_core::process::{Credentials, Process};
 use runtime_core::{Activity, CgroupId, ContainerId, Pid, RawString, Syscall, SystemActivity};
 
 use super::file::absolute;
@@ -11,19 +13,31 @@ use crate::wire::SystemRecord;
 
 /// `None` for a call that is no matter of this kind: then the record is not what its kind says.
 ///
-/// `before` are the ids of the process until this call.
+/// `before` are the ids of the process until this call; `known` is what user space knows of a process that the kernel
+/// has not met.
 pub(super) fn system_activity(
     syscall: Syscall,
     record: &SystemRecord<'_>,
     before: &Credentials,
     container_of: &dyn Fn(CgroupId) -> Option<ContainerId>,
+    known: &dyn Fn(Pid) -> Option<Arc<Process>>,
 ) -> Option<Subject> {
     let [first, second, third, fourth] = record.args;
     let [text, path, other] = record.texts;
-    let target = || OtherProcess {
-        pid: Pid(record.target_pid),
-        exe: (!record.target_exe.is_empty()).then(|| RawString::from(record.target_exe)),
-        container: container_of(CgroupId(record.target_cgroup)),
+    let target = || {
+        let pid = Pid(record.target_pid);
+        match known(pid).filter(|_| record.target_start == 0) {
+            Some(process) => OtherProcess {
+                pid,
+                exe: Some(process.exe.clone()),
+                container: container_of(process.cgroup),
+            },
+            None => OtherProcess {
+                pid,
+                exe: (!record.target_exe.is_empty()).then(|| RawString::from(record.target_exe)),
+                container: container_of(CgroupId(record.target_cgroup)),
+            },
+        }
     };
     let place = |path: &[u8]| RawString::from(absolute(record.dir, path));
     let activity = match syscall {
@@ -137,9 +151,8 @@ mod tests {
     };
 
     fn of(syscall: Syscall, record: &SystemRecord<'_>) -> Option<Subject> {
-        system_activity(syscall, record, &BEFORE, &|cgroup| {
-            (cgroup.0 == 7).then(|| ContainerId::new("other"))
-        })
+        let container_of = |cgroup: CgroupId| (cgroup.0 == 7).then(|| ContainerId::new("other"));
+        system_activity(syscall, record, &BEFORE, &container_of, &|_| None)
     }
 
     fn system(syscall: Syscall, record: &SystemRecord<'_>) -> SystemActivity {

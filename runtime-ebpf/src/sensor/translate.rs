@@ -7,7 +7,7 @@ use std::sync::Arc;
 use runtime_core::event::Exit;
 use runtime_core::{
     Activity, BootTime, Call, CgroupId, Container, Endpoint, Event, EventClass, Exec, FileId, Loss, Outcome,
-    Pid, Process, SensorItem, Syscall, Trust, process::Credentials,
+    Pid, Process, SensorItem, Syscall, SystemActivity, Trust, process::Credentials,
 };
 
 use super::host::{HostNamespaces, read_clocks};
@@ -273,7 +273,15 @@ impl State {
                         Lookup::Container(container) => Some(container.id.clone()),
                         Lookup::Host | Lookup::Unresolved => None,
                     };
-                    system::system_activity(call.syscall, system, call.before, &container_of)
+                    let known = |pid| call.processes.process(pid);
+                    let subject =
+                        system::system_activity(call.syscall, system, call.before, &container_of, &known)?;
+                    // The kernel tells of signals to processes that it has not met as well.
+                    let own = call.container.map(|container| &container.id);
+                    let within = matches!(&subject.activity,
+                        Activity::System(SystemActivity::Signal { target, .. })
+                            if target.container.is_some() && target.container.as_ref() == own);
+                    (!within).then_some(subject)
                 });
                 self.processes
                     .set_capabilities(system.actor.pid, system.effective_caps);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use runtime_core::{Activity, Event, Needs, Outcome, SensorItem, SystemActivity, Trust};
 use runtime_ebpf::{Sensor, SensorOptions};
-use testbed::Container;
+use testbed::{Builder, Container};
 
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 pub(crate) const CWD: &str = "-100";
@@ -18,13 +18,18 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) fn new(needs: Needs) -> Self {
+        Self::with(needs, Container::builder())
+    }
+
+    /// In this container, to which a few files are added.
+    pub(crate) fn with(needs: Needs, container: Builder) -> Self {
         let options = SensorOptions {
             needs,
             lifecycle: true,
             ..SensorOptions::default()
         };
         let sensor = Sensor::start(&options).expect("the sensor needs root and a kernel with BTF");
-        let container = Container::builder()
+        let container = container
             .file("/etc/shadow", "secret", 0o600)
             .file("/etc/plain", "plain", 0o644)
             .file("/work/data", "data", 0o644)

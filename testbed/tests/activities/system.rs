@@ -1,8 +1,9 @@
 //! The system, other processes, and what a process may do.
 
-use runtime_core::{Activity, Needs, SystemActivity};
+use runtime_core::{Activity, ContainerId, Needs, SystemActivity};
+use testbed::{Container, PidNamespace};
 
-use super::scene::{CWD, Scene, check, number, told};
+use super::scene::{CWD, Scene, check, number, told, words};
 
 #[test]
 fn what_is_done_to_the_system_is_told() {
@@ -120,4 +121,51 @@ fn ids_are_told_before_and_after() {
     };
     assert_eq!(event.activity, Activity::System(expected));
     assert_eq!(event.process.credentials.uid, 1000, "the process is as it is now");
+}
+
+#[test]
+fn signals_that_leave_the_container_are_told_with_whom_they_reach() {
+    let other = Container::builder().run().unwrap();
+    let builder = Container::builder().pid_namespace(PidNamespace::Host);
+    let mut scene = Scene::with(Needs::everything(), builder);
+    // SIGCONT to what is not stopped changes nothing.
+    let events = scene.does(&[&number(libc::SYS_kill), &other.pid().to_string(), "18"]);
+    let [event] = &events[..] else {
+        panic!("{events:?}")
+    };
+    let Activity::System(SystemActivity::Signal { signal, target }) = &event.activity else {
+        panic!("{event:?}")
+    };
+    assert_eq!(*signal, 18);
+    assert_eq!(target.pid.0, other.pid());
+    assert_eq!(
+        target.container.as_ref().map(ContainerId::as_str),
+        Some(other.id())
+    );
+    assert_eq!(
+        target.exe.as_ref().map(ToString::to_string).as_deref(),
+        Some("/bin/workload")
+    );
+    // The host's processes are others too.
+    let events = scene.does(&[&number(libc::SYS_kill), &std::process::id().to_string(), "18"]);
+    let [event] = &events[..] else {
+        panic!("{events:?}")
+    };
+    let Activity::System(SystemActivity::Signal { target, .. }) = &event.activity else {
+        panic!("{event:?}")
+    };
+    assert_eq!((target.pid.0, &target.container), (std::process::id(), &None));
+}
+
+#[test]
+fn namespaces_that_are_entered_are_told() {
+    let mut scene = Scene::new(Needs::everything());
+    let told = scene.told(&words(
+        &calls![libc::SYS_openat, CWD, "s:/proc/self/ns/uts", 0; libc::SYS_setns, "=0", 0],
+    ));
+    assert_eq!(
+        told.last().map(String::as_str),
+        Some("setns done kernel namespaces"),
+        "{told:?}"
+    );
 }
