@@ -88,6 +88,16 @@ pub enum Response {
     Kill,
 }
 
+impl fmt::Display for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Alert => "alert",
+            Self::Deny => "deny",
+            Self::Kill => "kill",
+        })
+    }
+}
+
 /// The rule, or signature, that a finding comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleRef {

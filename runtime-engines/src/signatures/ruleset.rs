@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use runtime_core::policy::{Problem, RuleSource};
-use runtime_core::{EngineKind, Event, Finding, Needs, Response, RuleRef, Severity};
+use runtime_core::{EngineKind, Event, EventClass, Finding, Needs, Response, RuleRef, Severity};
 
 use super::check;
 use super::collect::{Collected, Place, Version, problem};
@@ -53,6 +53,8 @@ pub struct Rule {
     pub unsupplied: Vec<&'static str>,
     /// Whether there can be an event that it holds for.
     pub can_hold: bool,
+    /// The classes of events that it can hold for; none where there can be no such event.
+    pub events: Vec<EventClass>,
 }
 
 impl RuleSet {
@@ -140,7 +142,11 @@ impl RuleSet {
                     if matches!(node, Node::Const(false)) {
                         continue;
                     }
-                    self.rules[at].can_hold = true;
+                    let rule = &mut self.rules[at];
+                    rule.can_hold = true;
+                    if !rule.events.contains(&kind.class) {
+                        rule.events.push(kind.class);
+                    }
                     if let Some(number) = number {
                         rules.push((number, node));
                     }
@@ -210,6 +216,7 @@ fn compiled(
         line: place.line,
         unsupplied,
         can_hold: false,
+        events: Vec::new(),
     };
     Ok(Some((rule, node)))
 }
