@@ -122,6 +122,9 @@ pub struct Finding {
     pub severity: Severity,
     /// What to do about it, once modes, rules and exclusions have been applied.
     pub response: Response,
+    /// What the rule's author would have said of this event, with its values; `None` where the rule has no such
+    /// text.
+    pub output: Option<String>,
 }
 
 /// All findings of one event, strongest first, with the one response that is carried out.
@@ -176,6 +179,7 @@ mod tests {
             rule: Arc::new(rule),
             severity,
             response,
+            output: None,
         }
     }
 

@@ -94,11 +94,16 @@ impl Bucket {
     }
 
     /// Calls `found` with the number of each rule that holds for the event, in their order.
-    pub(super) fn judge(&self, event: &Event, scratch: &mut Scratch, mut found: impl FnMut(usize)) {
+    pub(super) fn judge(
+        &self,
+        event: &Event,
+        scratch: &mut Scratch,
+        mut found: impl FnMut(usize, &mut Scratch),
+    ) {
         if self.rules.len() <= FEW {
             for (number, node) in &self.rules {
                 if node.holds(event, scratch) {
-                    found(*number);
+                    found(*number, scratch);
                 }
             }
             return;
@@ -116,7 +121,7 @@ impl Bucket {
             while bits != 0 {
                 let (number, node) = &self.rules[word * 64 + bits.trailing_zeros() as usize];
                 if node.holds(event, scratch) {
-                    found(*number);
+                    found(*number, scratch);
                 }
                 bits &= bits - 1;
             }
