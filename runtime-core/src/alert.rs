@@ -34,6 +34,8 @@ pub struct Alert {
     pub rule: String,
     /// What happened, for a person.
     pub title: String,
+    /// What the rule's author would have said of this event, with its values.
+    pub output: Option<String>,
     /// How bad it is.
     pub severity: Severity,
     /// The rule's tags.
@@ -262,6 +264,7 @@ impl Alert {
             engine: finding.engine,
             rule: printable(&finding.rule.id),
             title: printable(&finding.rule.title),
+            output: finding.output.as_deref().map(printable),
             severity: finding.severity,
             tags: finding.rule.tags.iter().map(|tag| printable(tag)).collect(),
             action,
@@ -412,6 +415,7 @@ pub(crate) mod tests {
             rule: Arc::new(rule),
             severity: Severity::Critical,
             response: Response::Kill,
+            output: None,
         }
     }
 

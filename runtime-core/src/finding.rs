@@ -88,6 +88,16 @@ pub enum Response {
     Kill,
 }
 
+impl fmt::Display for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Alert => "alert",
+            Self::Deny => "deny",
+            Self::Kill => "kill",
+        })
+    }
+}
+
 /// The rule, or signature, that a finding comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleRef {
@@ -112,6 +122,9 @@ pub struct Finding {
     pub severity: Severity,
     /// What to do about it, once modes, rules and exclusions have been applied.
     pub response: Response,
+    /// What the rule's author would have said of this event, with its values; `None` where the rule has no such
+    /// text.
+    pub output: Option<String>,
 }
 
 /// All findings of one event, strongest first, with the one response that is carried out.
@@ -166,6 +179,7 @@ mod tests {
             rule: Arc::new(rule),
             severity,
             response,
+            output: None,
         }
     }
 

@@ -150,6 +150,7 @@ mod tests {
                 rule: Arc::new(rule),
                 severity: Severity::High,
                 response: Response::Kill,
+                output: None,
             });
         }
 

@@ -206,6 +206,13 @@ fn falcos_usual_definitions_work() {
         [""; 0]
     );
 
+    let mut found = Vec::new();
+    SignatureEngine::new(rules()).judge(&shell("/bin/bash").build(), &mut found);
+    assert_eq!(
+        found[0].output.as_deref(),
+        Some("Shell (user=0 parent=nginx ancestor=<NA> 100% of c1.)")
+    );
+
     let set = rules();
     let rule = &set.rules()[0];
     assert_eq!(

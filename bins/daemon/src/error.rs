@@ -56,6 +56,9 @@ pub(crate) enum Error {
     /// The sensor gives nothing but errors.
     #[error("the sensor failed {attempts} times in a row")]
     SensorFailed { attempts: u32, source: PortError },
+    /// What was asked for cannot be written.
+    #[error("cannot write to standard output")]
+    Output(#[source] io::Error),
     /// A thread cannot be started.
     #[error("cannot start the thread {name:?}")]
     Thread { name: &'static str, source: io::Error },

@@ -12,6 +12,7 @@
 //! a container, which may take long or never come about.
 #![deny(unsafe_code)]
 
+mod commands;
 mod counters;
 mod daemon;
 mod delivery;
@@ -35,7 +36,12 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    match settings::Settings::resolve(settings::Args::parse()).and_then(wiring::start) {
+    let mut args = settings::Args::parse();
+    let done = match args.command.take() {
+        Some(command) => command.run(),
+        None => settings::Settings::resolve(args).and_then(wiring::start),
+    };
+    match done {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {}", error::chain(&error));

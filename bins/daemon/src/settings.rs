@@ -8,6 +8,7 @@ use std::str::FromStr;
 use clap::{Parser, ValueEnum};
 use serde::Deserialize;
 
+use crate::commands::Command;
 use crate::error::Error;
 
 /// Where state is kept when nothing is said.
@@ -63,6 +64,10 @@ pub(crate) struct Args {
     #[arg(long, env = "PODWARDEN_CHECK", value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_missing_value = "true")]
     check: Option<bool>,
+
+    /// What to do instead of watching.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
 }
 
 /// The form that alerts are written in.

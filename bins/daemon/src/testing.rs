@@ -85,6 +85,7 @@ pub(crate) fn mk_finding(rule: &str, response: Response) -> Finding {
         rule: Arc::new(rule),
         severity: Severity::High,
         response,
+        output: None,
     }
 }
 

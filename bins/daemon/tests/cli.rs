@@ -296,3 +296,68 @@ fn a_policy_directory_that_may_not_be_read_is_named() {
         "{stderr}"
     );
 }
+
+const RULES: &str = "- list: mine\n  items: [thing]\n\
+                     - rule: good\n  id: good-one\n  desc: d\n  condition: podwarden_exec and proc.name in (mine)\n  \
+                     output: ran %proc.name\n  priority: ERROR\n  response: kill\n  tags: [T1, mine]\n\
+                     - rule: bad\n  desc: d\n  condition: no.such.field = 1\n  output: o\n  priority: INFO\n";
+
+#[test]
+fn rules_are_checked_without_root_or_kernel() {
+    let files = mk_policies(&[
+        ("rules.yaml", RULES),
+        ("good.yaml", "- rule: x\n  condition: proc.pid = 1\n"),
+    ]);
+    let path = |name: &str| files.path().join(name);
+    let (code, stdout, stderr) = run(unprivileged(files.path())
+        .args(["rules", "check"])
+        .arg(path("rules.yaml")));
+    let at = files.path().display();
+    assert_eq!(
+        stdout,
+        format!(
+            "{at}/rules.yaml:13: rule \"bad\": `condition`: the field `no.such.field` is not known\n1 rules loaded, 1 \
+             refused\n"
+        )
+    );
+    assert_eq!((code, stderr.as_str()), (Some(1), ""));
+    let (code, stdout, _) = run(daemon().args(["rules", "check"]).arg(path("good.yaml")));
+    assert_eq!((code, stdout.as_str()), (Some(0), "1 rules loaded, 0 refused\n"));
+    let both = daemon()
+        .args(["rules", "check"])
+        .args([path("good.yaml"), path("none.yaml")])
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8(both.stdout).unwrap();
+    assert!(
+        stdout.starts_with(&format!("{at}/none.yaml: the file cannot be read: No such file")),
+        "{stdout}"
+    );
+    assert!(stdout.ends_with("\n1 rules loaded, 1 refused\n"), "{stdout}");
+    assert_eq!(both.status.code(), Some(1));
+}
+
+#[test]
+fn rules_are_listed_in_a_table_and_as_json() {
+    let files = mk_policies(&[("rules.yaml", RULES)]);
+    let path = files.path().join("rules.yaml");
+    // What the daemon itself is told is no matter here.
+    let (code, stdout, stderr) = run(daemon()
+        .env("PODWARDEN_CHECK", "true")
+        .args(["rules", "list"])
+        .arg(&path));
+    assert_eq!(
+        stdout,
+        "ID        NAME  SEVERITY  RESPONSE  TAGS     EVENTS\n\
+         good-one  good  high      kill      T1,mine  exec\n"
+    );
+    assert!(stderr.contains("no.such.field"), "{stderr}");
+    assert_eq!(code, Some(1));
+    let (_, stdout, _) = run(daemon().args(["rules", "list", "-o", "json"]).arg(&path));
+    let rules: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(rules[0]["id"], "good-one");
+    assert_eq!(rules[0]["events"], serde_json::json!(["exec"]));
+    let (code, stdout, _) = run(daemon().args(["rules", "list"]));
+    assert_eq!(code, Some(0));
+    assert!(stdout.contains("\ncrypto-miner-execution  "), "{stdout}");
+}

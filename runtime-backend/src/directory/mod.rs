@@ -68,20 +68,21 @@ impl DirectoryPolicySource {
             source,
         })
     }
+}
 
-    fn read(&self, name: &OsString) -> (String, Manifests) {
-        let path = self.directory.join(name);
-        // Whoever may create files here may give them any name; it must not reach a terminal as it is.
-        let origin = RawString::from(path.as_os_str().as_encoded_bytes()).to_string();
-        let manifests = match files::read(&path) {
-            Ok(text) => manifest::parse(&origin, &text),
-            Err(error) => Manifests {
-                items: Vec::new(),
-                problems: vec![file_problem(&origin, &error)],
-            },
-        };
-        (origin, manifests)
-    }
+/// What one file holds, by the name that its problems have it by: the same as if it were in a directory of
+/// policies. That it cannot be read is a problem as well.
+pub fn read_file(path: &Path) -> (String, Manifests) {
+    // Whoever may create files here may give them any name; it must not reach a terminal as it is.
+    let origin = RawString::from(path.as_os_str().as_encoded_bytes()).to_string();
+    let manifests = match files::read(path) {
+        Ok(text) => manifest::parse(&origin, &text),
+        Err(error) => Manifests {
+            items: Vec::new(),
+            problems: vec![file_problem(&origin, &error)],
+        },
+    };
+    (origin, manifests)
 }
 
 impl PolicySource for DirectoryPolicySource {
@@ -92,7 +93,7 @@ impl PolicySource for DirectoryPolicySource {
         let mut snapshot = Collected::default();
         let mut last_good = std::mem::take(&mut self.last_good);
         for name in fingerprint.names() {
-            let (origin, mut manifests) = self.read(name);
+            let (origin, mut manifests) = read_file(&self.directory.join(name));
             if manifests.problems.is_empty() {
                 self.last_good.insert(name.clone(), manifests.items.clone());
             } else if let Some(items) = last_good.remove(name) {

@@ -40,6 +40,7 @@ fn mk_alert() -> Alert {
         engine: EngineKind::Signatures,
         rule: "crypto-miner-execution".into(),
         title: "A crypto miner was executed".into(),
+        output: Some("Miner (path=/bin/busybox)".into()),
         severity: Severity::Critical,
         tags: Vec::new(),
         action: Action::Killed,
@@ -114,7 +115,8 @@ fn a_line_for_people_says_what_where_and_who() {
         String::from_utf8(pipe.written).unwrap(),
         "2026-11-18T11:06:40.123456789Z CRITICAL killed  A crypto miner was executed [crypto-miner-execution]; \
          container app (0123456789ab) of registry.example/app:1; process /bin/busybox as /tmp/xmrig (pid 42, uid 1000) \
-         by /bin/sh; args xmrig a\\x0ab\\xff and more; container killed in 0.4 ms\n"
+         by /bin/sh; args xmrig a\\x0ab\\xff and more; container killed in 0.4 ms; \
+         Miner (path=/bin/busybox)\n"
     );
 }
 

@@ -57,6 +57,9 @@ fn write_line(line: &mut String, alert: &Alert) -> fmt::Result {
     if let Some(detail) = &alert.action_detail {
         write!(line, "; {detail}")?;
     }
+    if let Some(output) = &alert.output {
+        write!(line, "; {output}")?;
+    }
     Ok(())
 }
 

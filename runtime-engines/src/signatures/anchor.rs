@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::field::Given;
 use super::hash::FastMap;
 use super::operand::Operand;
-use super::predicate::Predicate;
+use super::predicate::{NumberTest, Predicate};
 use super::text::TextTest;
 use super::tree::{Leaf, Node, Shared};
 
@@ -18,7 +18,13 @@ pub(super) struct Anchor {
     /// The field's name.
     pub(super) field: &'static str,
     pub(super) shape: Shape,
+    /// The value; of a number the bytes, see [`number`].
     pub(super) text: Box<[u8]>,
+}
+
+/// A number as the text of an anchor.
+pub(super) fn number(number: i64) -> [u8; 8] {
+    number.to_le_bytes()
 }
 
 /// How an anchor's text is compared.
@@ -35,14 +41,15 @@ const MAX: usize = 4096;
 
 /// Looks for anchors over these fields and with these shapes.
 pub(super) struct Finder<'f> {
-    fields: &'f [&'f str],
+    /// Each with how much less a value of it says than one of the best.
+    fields: &'f [(&'f str, usize)],
     shapes: &'f [Shape],
     /// What is shared is looked through once.
     shared: FastMap<*const Shared, Option<Vec<Anchor>>>,
 }
 
 impl<'f> Finder<'f> {
-    pub(super) fn new(fields: &'f [&'f str], shapes: &'f [Shape]) -> Self {
+    pub(super) fn new(fields: &'f [(&'f str, usize)], shapes: &'f [Shape]) -> Self {
         Self {
             fields,
             shapes,
@@ -66,8 +73,8 @@ impl<'f> Finder<'f> {
                 anchors
             }
             Node::All(parts) => {
-                let found = parts.iter().filter_map(|part| self.of(part));
-                found.min_by_key(|anchors| weight(anchors))
+                let found: Vec<Vec<Anchor>> = parts.iter().filter_map(|part| self.of(part)).collect();
+                found.into_iter().min_by_key(|anchors| self.weight(anchors))
             }
             Node::Any(parts) => {
                 let mut all = Vec::new();
@@ -86,21 +93,25 @@ impl<'f> Finder<'f> {
             }
         }
     }
+
+    /// How much the anchors let through, as a guess: few are better than many, whole values better than parts.
+    fn weight(&self, anchors: &[Anchor]) -> usize {
+        anchors
+            .iter()
+            .map(|anchor| {
+                let by_shape = match anchor.shape {
+                    Shape::Whole => 1,
+                    Shape::Beginning | Shape::Ending => 1 + 200 / (1 + anchor.text.len()),
+                    Shape::Part => 1000,
+                };
+                let field = self.fields.iter().find(|(field, _)| *field == anchor.field);
+                by_shape * field.map_or(1, |(_, factor)| *factor)
+            })
+            .sum()
+    }
 }
 
-/// How much the anchors let through, as a guess: few are better than many, whole values better than parts.
-fn weight(anchors: &[Anchor]) -> usize {
-    anchors
-        .iter()
-        .map(|anchor| match anchor.shape {
-            Shape::Whole => 1,
-            Shape::Beginning | Shape::Ending => 1 + 200 / (1 + anchor.text.len()),
-            Shape::Part => 1000,
-        })
-        .sum()
-}
-
-fn of_leaf(leaf: &Leaf, fields: &[&str]) -> Option<Vec<Anchor>> {
+fn of_leaf(leaf: &Leaf, fields: &[(&str, usize)]) -> Option<Vec<Anchor>> {
     let Leaf { operand, test } = leaf;
     let field = plain_field(operand, fields)?;
     let anchors = |shape, texts: &mut dyn Iterator<Item = Box<[u8]>>| {
@@ -112,6 +123,10 @@ fn of_leaf(leaf: &Leaf, fields: &[&str]) -> Option<Vec<Anchor>> {
         Predicate::Text(TextTest::In { set, .. }) => {
             Some(anchors(Shape::Whole, &mut set.iter().map(Box::from)))
         }
+        Predicate::Number(NumberTest::In(numbers)) => Some(anchors(
+            Shape::Whole,
+            &mut numbers.iter().map(|&is| number(is).as_slice().into()),
+        )),
         Predicate::Text(TextTest::StartsWith(starts)) => {
             Some(anchors(Shape::Beginning, &mut starts.iter().map(Box::from)))
         }
@@ -133,9 +148,9 @@ fn of_leaf(leaf: &Leaf, fields: &[&str]) -> Option<Vec<Anchor>> {
     }
 }
 
-fn plain_field(operand: &Operand, fields: &[&str]) -> Option<&'static str> {
+fn plain_field(operand: &Operand, fields: &[(&str, usize)]) -> Option<&'static str> {
     match operand.plain()? {
-        (field, Given::None) if fields.contains(&field.name) => Some(field.name),
+        (field, Given::None) if fields.iter().any(|(name, _)| *name == field.name) => Some(field.name),
         _ => None,
     }
 }

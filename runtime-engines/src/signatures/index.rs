@@ -1,25 +1,41 @@
 //! The rules for one kind of events, and which of them an event can concern.
 //!
-//! Most conditions begin with the name of a program or a path: a rule that asks for one of a few is looked at
-//! only for events that have one of those. So the cost of an event hardly grows with the number of rules.
+//! Most conditions name a program, a path, an image, a port or a part of a command line: a rule that asks for one of a
+//! few is looked at only for events that have one of those. So the cost of an event hardly grows with the number of
+//! rules.
+
+mod key;
+mod parts;
 
 use runtime_core::Event;
 
 use super::anchor::{Finder, Shape};
-use super::field::{self, FIELDS, FieldType, Getter, Given, Value};
-use super::hash::FastMap;
-use super::text::NAME_LIMIT;
 use super::tree::{Node, Scratch};
+use key::Key;
 
-/// The fields that rules are looked up by.
-const KEYS: [&str; 7] = [
-    "proc.name",
-    "proc.pname",
-    "proc.exepath",
-    "fd.name",
-    "fd.directory",
-    "fd.filename",
-    "fs.path.name",
+/// The fields that rules are looked up by. Each has how much less one of its values says than a path does: what
+/// many events have in common is a poor key, and some keys cost more to look at.
+const KEYS: [(&str, usize); 20] = [
+    ("proc.name", 1),
+    ("proc.pname", 1),
+    ("proc.exepath", 1),
+    ("fd.name", 1),
+    ("fd.directory", 1),
+    ("fd.filename", 1),
+    ("fs.path.name", 1),
+    ("fs.path.source", 1),
+    ("fs.path.target", 1),
+    ("fd.sip.name", 1),
+    ("dns.name", 1),
+    ("proc.pexepath", 2),
+    ("proc.aname", 4),
+    ("proc.cmdline", 2),
+    ("proc.args", 2),
+    ("proc.arg", 4),
+    ("fd.sport", 8),
+    ("fd.rport", 8),
+    ("container.image.repository", 8),
+    ("k8s.ns.name", 16),
 ];
 
 /// Below this number of rules all of them are looked at.
@@ -35,27 +51,6 @@ pub(super) struct Bucket {
     keys: Vec<Key>,
 }
 
-/// What is looked up by one field.
-#[derive(Debug)]
-struct Key {
-    /// The field's place in the table.
-    place: usize,
-    get: Getter,
-    /// Whether a longer name than the kernel keeps is also looked up as the kernel would cut it.
-    cut: bool,
-    whole: FastMap<Box<[u8]>, Vec<usize>>,
-    /// In their order.
-    beginnings: Vec<Beginning>,
-}
-
-#[derive(Debug)]
-struct Beginning {
-    text: Box<[u8]>,
-    rules: Vec<usize>,
-    /// The place of the longest other beginning that this one begins with.
-    shorter: Option<usize>,
-}
-
 impl Bucket {
     pub(super) fn new(rules: Vec<(usize, Node)>) -> Self {
         let mut bucket = Self {
@@ -66,39 +61,44 @@ impl Bucket {
         if bucket.rules.len() <= FEW {
             return bucket;
         }
-        let mut finder = Finder::new(&KEYS, &[Shape::Whole, Shape::Beginning]);
+        let shapes = [Shape::Whole, Shape::Beginning, Shape::Ending, Shape::Part];
+        let mut finder = Finder::new(&KEYS, &shapes);
         for at in 0..bucket.rules.len() {
             match finder.of(&bucket.rules[at].1) {
-                Some(anchors) => {
+                Some(anchors) if anchors.iter().all(Key::can_hold) => {
                     for anchor in anchors {
-                        bucket.key(anchor.field).add(anchor.shape, anchor.text, at);
+                        bucket.key(anchor.field).add(&anchor, at);
                     }
                 }
-                None => bucket.always[at / 64] |= 1 << (at % 64),
+                _ => bucket.always[at / 64] |= 1 << (at % 64),
             }
         }
         for key in &mut bucket.keys {
-            key.link();
+            key.finish();
         }
         bucket
     }
 
     fn key(&mut self, field: &'static str) -> &mut Key {
-        let place = field::find(field).map_or(0, |(place, _)| place);
-        let found = self.keys.iter().position(|key| key.place == place);
+        let found = self.keys.iter().position(|key| key.field == field);
         let at = found.unwrap_or_else(|| {
-            self.keys.push(Key::new(place));
+            self.keys.push(Key::new(field));
             self.keys.len() - 1
         });
         &mut self.keys[at]
     }
 
     /// Calls `found` with the number of each rule that holds for the event, in their order.
-    pub(super) fn judge(&self, event: &Event, scratch: &mut Scratch, mut found: impl FnMut(usize)) {
+    pub(super) fn judge(
+        &self,
+        event: &Event,
+        scratch: &mut Scratch,
+        mut found: impl FnMut(usize, &mut Scratch),
+    ) {
         if self.rules.len() <= FEW {
             for (number, node) in &self.rules {
                 if node.holds(event, scratch) {
-                    found(*number);
+                    found(*number, scratch);
                 }
             }
             return;
@@ -107,16 +107,14 @@ impl Bucket {
         marks.clear();
         marks.extend_from_slice(&self.always);
         for key in &self.keys {
-            if let Value::Text(text) = (key.get)(event, &mut scratch.buffers, &Given::None) {
-                key.mark(text, &mut marks);
-            }
+            key.mark(event, scratch.texts(), &mut marks);
         }
         for (word, &bits) in marks.iter().enumerate() {
             let mut bits = bits;
             while bits != 0 {
                 let (number, node) = &self.rules[word * 64 + bits.trailing_zeros() as usize];
                 if node.holds(event, scratch) {
-                    found(*number);
+                    found(*number, scratch);
                 }
                 bits &= bits - 1;
             }
@@ -125,81 +123,15 @@ impl Bucket {
     }
 }
 
-impl Key {
-    fn new(place: usize) -> Self {
-        let field = &FIELDS[place];
-        Self {
-            place,
-            get: field.get,
-            cut: field.kind == FieldType::Name,
-            whole: FastMap::default(),
-            beginnings: Vec::new(),
-        }
-    }
+#[cfg(test)]
+mod tests {
+    use super::super::field;
+    use super::*;
 
-    fn add(&mut self, shape: Shape, text: Box<[u8]>, rule: usize) {
-        if shape == Shape::Whole {
-            let rules = self.whole.entry(text).or_default();
-            if rules.last() != Some(&rule) {
-                rules.push(rule);
-            }
-            return;
-        }
-        self.beginnings.push(Beginning {
-            text,
-            rules: vec![rule],
-            shorter: None,
-        });
-    }
-
-    /// Sorts the beginnings, each once, and finds for each the one that it begins with.
-    fn link(&mut self) {
-        self.beginnings.sort_by(|a, b| a.text.cmp(&b.text));
-        self.beginnings.dedup_by(|later, earlier| {
-            let same = later.text == earlier.text;
-            if same {
-                earlier.rules.append(&mut later.rules);
-            }
-            same
-        });
-        // In this order what a text begins with stands before it, and all between begin with the same.
-        let mut open: Vec<usize> = Vec::new();
-        for at in 0..self.beginnings.len() {
-            while let Some(&last) = open.last()
-                && !self.beginnings[at].text.starts_with(&self.beginnings[last].text)
-            {
-                open.pop();
-            }
-            self.beginnings[at].shorter = open.last().copied();
-            open.push(at);
-        }
-    }
-
-    fn mark(&self, text: &[u8], marks: &mut [u64]) {
-        let mut add = |rules: &[usize]| {
-            for rule in rules {
-                marks[rule / 64] |= 1 << (rule % 64);
-            }
-        };
-        if let Some(rules) = self.whole.get(text) {
-            add(rules);
-        }
-        if self.cut
-            && text.len() > NAME_LIMIT
-            && let Some(rules) = self.whole.get(&text[..NAME_LIMIT])
-        {
-            add(rules);
-        }
-        let behind = self
-            .beginnings
-            .partition_point(|beginning| *beginning.text <= *text);
-        let mut next = behind.checked_sub(1);
-        while let Some(at) = next {
-            let beginning = &self.beginnings[at];
-            if text.starts_with(&beginning.text) {
-                add(&beginning.rules);
-            }
-            next = beginning.shorter;
+    #[test]
+    fn what_rules_are_looked_up_by_are_fields() {
+        for (name, _) in KEYS {
+            assert!(field::find(name).is_some(), "{name}");
         }
     }
 }

@@ -33,6 +33,7 @@ mod hash;
 mod index;
 mod needs;
 mod operand;
+mod output;
 mod parser;
 mod predicate;
 mod ruleset;

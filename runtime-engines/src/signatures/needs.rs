@@ -7,7 +7,12 @@ use super::field::Kind;
 use super::tree::Node;
 
 /// The fields that a file's path can be told from.
-const FIELDS: [&str; 4] = ["fd.name", "fs.path.name", "fd.directory", "fd.filename"];
+const FIELDS: [(&str, usize); 4] = [
+    ("fd.name", 1),
+    ("fs.path.name", 1),
+    ("fd.directory", 1),
+    ("fd.filename", 1),
+];
 
 /// Adds what conditions for events of one kind need.
 pub(super) fn add<'n>(needs: &mut Needs, kind: &Kind, nodes: impl Iterator<Item = &'n Node>) {

@@ -4,18 +4,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use runtime_core::policy::{Problem, RuleSource};
-use runtime_core::{EngineKind, Event, Finding, Needs, Response, RuleRef, Severity};
+use runtime_core::{EngineKind, Event, EventClass, Finding, Needs, Response, RuleRef, Severity};
 
-use super::check;
 use super::collect::{Collected, Place, Version, problem};
 use super::compile::Compiler;
-use super::condition::Operand;
-use super::error::{ConditionError, ObjectError, ObjectKind};
+use super::error::{ObjectError, ObjectKind};
 use super::field::Kind;
 use super::hash::FastSet;
 use super::index::Bucket;
 use super::needs;
-use super::parser;
+use super::output::Output;
 use super::special::Special;
 use super::tree::{Node, Scratch};
 
@@ -24,7 +22,7 @@ use super::tree::{Node, Scratch};
 pub struct RuleSet {
     rules: Vec<Rule>,
     /// What the rules that are switched on lead to.
-    findings: Vec<Finding>,
+    findings: Vec<(Finding, Option<Output>)>,
     /// For each of the kinds of events.
     buckets: Vec<Bucket>,
 }
@@ -53,6 +51,8 @@ pub struct Rule {
     pub unsupplied: Vec<&'static str>,
     /// Whether there can be an event that it holds for.
     pub can_hold: bool,
+    /// The classes of events that it can hold for; none where there can be no such event.
+    pub events: Vec<EventClass>,
 }
 
 impl RuleSet {
@@ -71,15 +71,15 @@ impl RuleSet {
         let Collected { names, rules, .. } = collected;
         let mut compiler = Compiler::new(&names);
         let mut set = Self::default();
-        let mut nodes = Vec::new();
+        let mut compiled_rules = Vec::new();
         let mut ids: HashMap<String, String> = HashMap::new();
         for versions in rules {
             // The latest version that is right.
             for version in versions.iter().rev() {
                 match compiled(version, &mut compiler, &ids) {
-                    Ok(Some((rule, node))) => {
+                    Ok(Some((rule, output, node))) => {
                         ids.insert(rule.reference.id.clone(), rule.reference.name.clone());
-                        nodes.push(node);
+                        compiled_rules.push((output, node));
                         set.rules.push(rule);
                         break;
                     }
@@ -88,7 +88,7 @@ impl RuleSet {
                 }
             }
         }
-        set.sort_in(&nodes);
+        set.sort_in(compiled_rules);
         (set, problems)
     }
 
@@ -110,22 +110,30 @@ impl RuleSet {
     /// Appends what the rules find in an event.
     pub(super) fn judge(&self, event: &Event, scratch: &mut Scratch, found: &mut Vec<Finding>) {
         if let Some(bucket) = self.buckets.get(Kind::of(event).index) {
-            bucket.judge(event, scratch, |rule| found.push(self.findings[rule].clone()));
+            bucket.judge(event, scratch, |rule, scratch| {
+                let (finding, output) = &self.findings[rule];
+                found.push(Finding {
+                    output: output.as_ref().map(|output| output.fill(event, scratch.texts())),
+                    ..finding.clone()
+                });
+            });
         }
     }
 
     /// Makes the conditions, one for each rule, special for every kind of events.
-    fn sort_in(&mut self, nodes: &[Node]) {
+    fn sort_in(&mut self, compiled: Vec<(Option<Output>, Node)>) {
         let mut numbered = Vec::new();
-        for (at, node) in nodes.iter().enumerate() {
+        for (at, (output, node)) in compiled.into_iter().enumerate() {
             let rule = &self.rules[at];
             let number = rule.enabled.then(|| {
-                self.findings.push(Finding {
+                let finding = Finding {
                     engine: EngineKind::Signatures,
                     rule: Arc::clone(&rule.reference),
                     severity: rule.severity,
                     response: rule.response,
-                });
+                    output: None,
+                };
+                self.findings.push((finding, output));
                 self.findings.len() - 1
             });
             numbered.push((at, number, node));
@@ -135,12 +143,16 @@ impl RuleSet {
             .map(|kind| {
                 let mut special = Special::new(kind);
                 let mut rules = Vec::new();
-                for &(at, number, node) in &numbered {
+                for &(at, number, ref node) in &numbered {
                     let node = special.node(node);
                     if matches!(node, Node::Const(false)) {
                         continue;
                     }
-                    self.rules[at].can_hold = true;
+                    let rule = &mut self.rules[at];
+                    rule.can_hold = true;
+                    if !rule.events.contains(&kind.class) {
+                        rule.events.push(kind.class);
+                    }
                     if let Some(number) = number {
                         rules.push((number, node));
                     }
@@ -151,12 +163,12 @@ impl RuleSet {
     }
 }
 
-/// A rule with its condition; `None` for one that its author wants left out where a field is not known.
+/// A rule with its output and its condition; `None` for one that its author wants left out where a field is not known.
 fn compiled(
     version: &Version,
     compiler: &mut Compiler<'_>,
     ids: &HashMap<String, String>,
-) -> Result<Option<(Rule, Node)>, Problem> {
+) -> Result<Option<(Rule, Option<Output>, Node)>, Problem> {
     let Version {
         name,
         place,
@@ -184,9 +196,12 @@ fn compiled(
         Err(error) if *skip_if_unknown && error.is_unknown_name() => return Ok(None),
         Err(error) => return Err(refuse(version.condition_place(), ObjectError::Condition(error))),
     };
-    if let Some((text, place)) = output {
-        check_output(text).map_err(|error| refuse(place, ObjectError::Output(error)))?;
-    }
+    let filled = match output {
+        Some((text, place)) => {
+            Some(Output::parse(text).map_err(|error| refuse(place, ObjectError::Output(error)))?)
+        }
+        None => None,
+    };
     let mut unsupplied = Vec::new();
     node.each_field(&mut FastSet::default(), &mut |field| {
         if !field.is_supplied() && !unsupplied.contains(&field.name) {
@@ -210,48 +225,7 @@ fn compiled(
         line: place.line,
         unsupplied,
         can_hold: false,
+        events: Vec::new(),
     };
-    Ok(Some((rule, node)))
-}
-
-/// Whether every `%field` in an output names a field. `%%` is a percent sign.
-fn check_output(text: &str) -> Result<(), ConditionError> {
-    let mut rest = text;
-    while let Some((_, after)) = rest.split_once('%') {
-        if let Some(after) = after.strip_prefix('%') {
-            rest = after;
-            continue;
-        }
-        // Some formats have `%field` and others `%transformer(field)`; a field's name ends where no dot, letter
-        // or digit follows, and a full stop behind it ends the sentence.
-        let end = after
-            .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.'))
-            .unwrap_or(after.len());
-        let word = after[..end].trim_end_matches('.');
-        if word.is_empty() {
-            return Err(ConditionError::Placeholder);
-        }
-        // Falco's word for several fields at once.
-        if word == "container.info" {
-            rest = &after[word.len()..];
-            continue;
-        }
-        if after[end..].starts_with('(') && !word.contains('.') {
-            let (operand, used) = parser::parse_operand(after)?;
-            check::operand(&operand)?;
-            rest = &after[used..];
-            continue;
-        }
-        rest = &after[word.len()..];
-        let mut argument = None;
-        if let Some((inner, behind)) = rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            argument = Some(inner.trim_matches(['"', '\'']).to_owned());
-            rest = behind;
-        }
-        check::operand(&Operand::Field {
-            name: word.to_owned(),
-            argument,
-        })?;
-    }
-    Ok(())
+    Ok(Some((rule, filled, node)))
 }

@@ -54,6 +54,13 @@ pub(super) struct Scratch {
     pub(super) marks: Vec<u64>,
 }
 
+impl Scratch {
+    /// What texts are taken from events with.
+    pub(super) fn texts(&mut self) -> (&mut Buffers, &mut Vec<u8>) {
+        (&mut self.buffers, &mut self.changed)
+    }
+}
+
 impl Node {
     /// All of these; what is constant is folded, and the cheapest comes first.
     pub(super) fn all(parts: Vec<Node>) -> Self {

@@ -6,6 +6,7 @@ mod descriptors;
 mod exec;
 mod floor;
 mod idle;
+mod judging;
 mod kill;
 mod memory;
 mod numbers;
@@ -40,6 +41,8 @@ enum What {
     Throughput(throughput::Arguments),
     /// The daemon's processor time and memory where little happens
     Idle(idle::Arguments),
+    /// The events a second that one processor judges by rules, and how that changes with their number
+    Rules(judging::Arguments),
     /// The time of each BPF program, by the kernel's own count
     Bpf(bpf::Arguments),
 }
@@ -52,6 +55,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         What::Idle(arguments) => idle::run(arguments, &daemon()?),
         What::Exec(arguments) => exec::run(arguments, &daemon()?),
         What::Kill(arguments) => kill::run(arguments, &daemon()?),
+        What::Rules(arguments) => judging::run(arguments),
         What::Bpf(arguments) => bpf::run(arguments, &daemon()?),
     }
 }
