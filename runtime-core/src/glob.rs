@@ -17,6 +17,21 @@ impl Glob {
         !self.0.is_empty() && self.0.iter().all(|&byte| byte == b'*')
     }
 
+    /// The only text that it matches; `None` when there are others.
+    pub fn literal(&self) -> Option<&[u8]> {
+        let plain = !self.0.iter().any(|byte| matches!(byte, b'*' | b'?'));
+        plain.then_some(&self.0)
+    }
+
+    /// What every text that it matches begins with, and what it ends with: the pattern's own ends up to the first and
+    /// the last `*` or `?`.
+    pub fn fixed_ends(&self) -> (&[u8], &[u8]) {
+        let wild = |byte: &u8| matches!(byte, b'*' | b'?');
+        let first = self.0.iter().position(wild).unwrap_or(self.0.len());
+        let last = self.0.iter().rposition(wild).map_or(0, |at| at + 1);
+        (&self.0[..first], &self.0[last..])
+    }
+
     /// Whether all of `text` fits the pattern.
     pub fn matches(&self, text: &[u8]) -> bool {
         let pattern = &self.0;
@@ -69,6 +84,18 @@ mod tests {
         #[test]
         fn agrees_with_the_definition(pattern in "[ab*?]{0,8}", text in "[ab*]{0,10}") {
             prop_assert_eq!(Glob::new(&pattern).matches(text.as_bytes()), fits(pattern.as_bytes(), text.as_bytes()));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_matches_has_the_fixed_ends(pattern in "[ab*?]{0,6}", text in "[ab]{0,8}") {
+            let glob = Glob::new(&pattern);
+            if glob.matches(text.as_bytes()) {
+                let (beginning, ending) = glob.fixed_ends();
+                prop_assert!(text.as_bytes().starts_with(beginning) && text.as_bytes().ends_with(ending));
+                prop_assert!(glob.literal().is_none_or(|literal| literal == text.as_bytes()));
+            }
         }
     }
 

@@ -2,16 +2,10 @@
 
 use std::collections::HashMap;
 
-use runtime_core::policy::{EffectivePolicy, Mode, PolicySet};
+use runtime_core::policy::{EffectivePolicy, PolicySet};
 use runtime_core::{ContainerId, EngineKind, Event, Finding, Needs, Verdict};
 
 use crate::engine::Engine;
-
-/// What is in force on the host itself: there is no container to kill, so nothing ever acts.
-const HOST_POLICY: EffectivePolicy = EffectivePolicy {
-    signatures: Mode::Detect,
-    block_all: false,
-};
 
 /// Turns events into verdicts: asks every engine and applies the policy of the event's container.
 ///
@@ -21,6 +15,8 @@ pub struct Pipeline {
     engines: Vec<Box<dyn Engine>>,
     policies: PolicySet,
     effective: HashMap<ContainerId, EffectivePolicy>,
+    /// What is in force on the host itself, where there is no container to kill.
+    host: EffectivePolicy,
     host_monitoring: bool,
 }
 
@@ -29,6 +25,7 @@ impl Pipeline {
     pub fn new(engines: Vec<Box<dyn Engine>>, policies: PolicySet) -> Self {
         Self {
             engines,
+            host: policies.effective_for_host(),
             policies,
             effective: HashMap::new(),
             host_monitoring: false,
@@ -57,15 +54,13 @@ impl Pipeline {
             return None;
         }
         let policy = self.policy_of(event);
-        findings.retain_mut(
-            |finding: &mut Finding| match policy.apply(finding.engine, finding.response) {
-                Some(response) => {
-                    finding.response = response;
-                    true
-                }
-                None => false,
-            },
-        );
+        findings.retain_mut(|finding: &mut Finding| match policy.decide(finding, event) {
+            Some(response) => {
+                finding.response = response;
+                true
+            }
+            None => false,
+        });
         Verdict::merge(findings)
     }
 
@@ -80,6 +75,7 @@ impl Pipeline {
 
     /// Other policies from now on.
     pub fn set_policies(&mut self, policies: PolicySet) {
+        self.host = policies.effective_for_host();
         self.policies = policies;
         self.effective.clear();
     }
@@ -105,16 +101,16 @@ impl Pipeline {
         self.engines.iter().map(|engine| engine.kind())
     }
 
-    fn policy_of(&mut self, event: &Event) -> EffectivePolicy {
+    fn policy_of(&mut self, event: &Event) -> &EffectivePolicy {
         let Some(container) = event.container.as_deref() else {
-            return HOST_POLICY;
+            return &self.host;
         };
-        if let Some(policy) = self.effective.get(&container.id) {
-            return *policy;
+        // Looked up twice, so that the id is copied only once for each container.
+        if !self.effective.contains_key(&container.id) {
+            let policy = self.policies.effective(container);
+            self.effective.insert(container.id.clone(), policy);
         }
-        let policy = self.policies.effective(container);
-        self.effective.insert(container.id.clone(), policy);
-        policy
+        &self.effective[&container.id]
     }
 }
 
@@ -123,7 +119,9 @@ mod tests {
     use std::sync::Arc;
 
     use runtime_core::container::{Container, ContainerRole};
-    use runtime_core::policy::{EnginesSpec, RuntimePolicy, RuntimePolicySpec, SelectorSpec, SignaturesSpec};
+    use runtime_core::policy::{
+        EnginesSpec, Mode, RuntimePolicy, RuntimePolicySpec, SelectorSpec, SignaturesSpec,
+    };
     use runtime_core::{Response, RuleRef, Severity};
 
     use super::*;
@@ -178,9 +176,11 @@ mod tests {
                     mode,
                     block_all: false,
                 }),
+                ..EnginesSpec::default()
             },
+            ..RuntimePolicySpec::default()
         };
-        RuntimePolicy::new("p", spec)
+        RuntimePolicy::new("p", spec).unwrap()
     }
 
     fn mk_event(container: Container) -> Event {

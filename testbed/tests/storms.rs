@@ -35,7 +35,14 @@ fn a_flood_of_files_connects_and_execs_is_delivered_or_counted() {
         ..SensorOptions::default()
     };
     let mut sensor = Sensor::start(&options).expect("the sensor needs root and a kernel with BTF");
-    let containers: Vec<Container> = (0..3).map(|_| Container::builder().run().unwrap()).collect();
+    // They outlive the storm.
+    let lifetime = (seconds + 600).to_string();
+    let container = || {
+        Container::builder()
+            .entrypoint(["/bin/workload", "sleep", &lifetime])
+            .run()
+    };
+    let containers: Vec<Container> = (0..3).map(|_| container().unwrap()).collect();
     let [files, connects, execs] = &containers[..] else {
         panic!("three containers")
     };

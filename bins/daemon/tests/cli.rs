@@ -1,6 +1,7 @@
 //! What a user of the binary sees: messages, exit codes, and nothing but alerts on standard output.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
@@ -28,9 +29,23 @@ fn run(command: &mut Command) -> (Option<i32>, String, String) {
         status,
         stdout,
         stderr,
-    } = command.output().unwrap();
+    } = output(command);
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (status.code(), text(stdout), text(stderr))
+}
+
+/// While one thread copies the program, another one may fork: until that child executes, it has the copy open for
+/// writing, and the kernel executes no such file.
+fn output(command: &mut Command) -> Output {
+    for _ in 0..100 {
+        match command.output() {
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            other => return other.unwrap(),
+        }
+    }
+    panic!("{command:?} stays open for writing")
 }
 
 fn mk_policies(files: &[(&str, &str)]) -> TempDir {
@@ -360,4 +375,84 @@ fn rules_are_listed_in_a_table_and_as_json() {
     let (code, stdout, _) = run(daemon().args(["rules", "list"]));
     assert_eq!(code, Some(0));
     assert!(stdout.contains("\ncrypto-miner-execution  "), "{stdout}");
+}
+
+const POLICY: &str = "\
+apiVersion: podwarden.dev/v1alpha1
+kind: RuntimePolicy
+metadata: {name: shop}
+spec:
+  selector: {namespaces: [shop]}
+  engines: {signatures: {mode: detect}}
+  exclusions:
+  - {name: backup, engine: signatures, signature: modify-etc-passwd, process: {path: /usr/bin/backup}}
+---
+apiVersion: podwarden.dev/v1alpha1
+kind: RuntimePolicy
+metadata: {name: all}
+spec:
+  engines: {signatures: {mode: prevent, blockAll: true}, profiling: {mode: detect, learningPeriod: 1h}}
+  rules:
+  - {engine: signatures, signature: netcat, action: deny}
+";
+
+#[test]
+fn policies_are_explained_without_root_or_kernel() {
+    let files = mk_policies(&[("policy.yaml", POLICY)]);
+    let explain = |args: &[&str]| {
+        let mut command = unprivileged(files.path());
+        let dir = files.path().to_str().unwrap();
+        run(command
+            .args(["policy", "explain", "--policy-dir", dir])
+            .args(args))
+    };
+    let (code, stdout, stderr) = explain(&["--namespace", "shop", "--name", "web"]);
+    assert_eq!(
+        stdout,
+        "policies, the most specific first:
+  shop  selected
+  all  selected
+signatures: detect by shop
+  rule of all: {\"action\":\"deny\",\"signature\":\"netcat\"}
+  exclusion of shop: {\"name\":\"backup\",\"process\":{\"path\":\"/usr/bin/backup\"},\"signature\":\"modify-etc-passwd\"}
+file-reputation: prevent by default
+profiling: detect by all, learns for 1h, start-ups for 10m
+"
+    );
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+
+    let (_, stdout, _) = explain(&["--namespace", "other"]);
+    assert!(
+        stdout.contains("  shop  not for it: selector.namespaces\n"),
+        "{stdout}"
+    );
+    assert!(
+        stdout.contains("signatures: prevent by all, every signature kills (blockAll)\n"),
+        "{stdout}"
+    );
+
+    let (_, stdout, _) = explain(&["-o", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(json["engines"][0]["modeFrom"], "all");
+    assert_eq!(json["policies"][0]["refusedBy"], "namespaces");
+}
+
+#[test]
+fn a_policy_that_makes_no_sense_is_named_and_fails() {
+    let bad = "\
+apiVersion: podwarden.dev/v1alpha1
+kind: RuntimePolicy
+metadata: {name: bad}
+spec: {exclusions: [{name: all, engine: signatures}]}
+";
+    let files = mk_policies(&[("policy.yaml", bad)]);
+    let mut command = unprivileged(files.path());
+    let dir = files.path().to_str().unwrap();
+    let (code, stdout, stderr) = run(command.args(["policy", "explain", "--policy-dir", dir]));
+    assert_eq!(code, Some(1));
+    assert!(stdout.contains("signatures: prevent by default"), "{stdout}");
+    assert!(
+        stderr.contains("policy.yaml:3: bad: spec.exclusions[0] (all): engine: "),
+        "{stderr}"
+    );
 }

@@ -133,7 +133,7 @@ impl Collected {
                 Item::Rules(rules) => self.snapshot.rules.push(rules),
                 Item::Policy { line, policy } => {
                     if self.is_first(POLICY, policy.name(), origin, line) {
-                        self.snapshot.policies.push(policy);
+                        self.snapshot.policies.push(*policy);
                     }
                 }
                 Item::SignatureSet { line, name, rules } => {

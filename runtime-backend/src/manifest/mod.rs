@@ -6,7 +6,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use runtime_core::RawString;
-use runtime_core::policy::{Problem, RuleSource, RuntimePolicy, RuntimePolicySpec};
+use runtime_core::policy::{InvalidEntry, Problem, RuleSource, RuntimePolicy, RuntimePolicySpec};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -35,7 +35,7 @@ pub enum Item {
         /// The line of its name.
         line: usize,
         /// The policy.
-        policy: RuntimePolicy,
+        policy: Box<RuntimePolicy>,
     },
     /// A `SignatureSet`.
     SignatureSet {
@@ -139,9 +139,11 @@ fn item(origin: &str, document: Document<'_>) -> Result<Item, Problem> {
         POLICY => {
             let manifest: Manifest<RuntimePolicySpec> = yaml::read(origin, first_line, text)?;
             let (line, name) = checked_name(origin, first_line, manifest.metadata)?;
+            let refused = |error: InvalidEntry| problem(origin, Some(line), format!("{name}: spec.{error}"));
+            let policy = RuntimePolicy::new(name.clone(), manifest.spec).map_err(refused)?;
             Ok(Item::Policy {
                 line,
-                policy: RuntimePolicy::new(name, manifest.spec),
+                policy: Box::new(policy),
             })
         }
         SIGNATURE_SET => {

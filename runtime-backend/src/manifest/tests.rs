@@ -23,9 +23,11 @@ fn strict_policy() -> RuntimePolicy {
                 mode: Mode::Detect,
                 block_all: true,
             }),
+            ..EnginesSpec::default()
         },
+        ..RuntimePolicySpec::default()
     };
-    RuntimePolicy::new("strict", spec)
+    RuntimePolicy::new("strict", spec).unwrap()
 }
 
 #[test]
@@ -63,7 +65,7 @@ spec:
             Item::Rules(rules("- rule: plain\n", 1)),
             Item::Policy {
                 line: 6,
-                policy: strict_policy(),
+                policy: Box::new(strict_policy()),
             },
             Item::SignatureSet {
                 line: 16,
@@ -81,7 +83,7 @@ fn json_is_read_as_well() {
     let text = r#"{"apiVersion": "podwarden.dev/v1alpha1", "kind": "RuntimePolicy",
         "metadata": {"name": "strict"},
         "spec": {"selector": {"namespaces": ["shop"]}, "engines": {"signatures": {"mode": "detect", "blockAll": true}}}}"#;
-    let policy = strict_policy();
+    let policy = Box::new(strict_policy());
     assert_eq!(parse("f.json", text).items, [Item::Policy { line: 2, policy }]);
 }
 
@@ -187,4 +189,49 @@ fn the_rules_of_a_set_know_their_line_however_they_are_written() {
     assert_eq!(line("spec:\n  rules: |-  # why\n\n\n    - rule: a\n"), 6);
     assert_eq!(line("spec:\n  version: 2\n  rules: \"\\n- rule: a\"\n"), 6);
     assert_eq!(line("spec: {rules: '- rule: a'}\n"), 4);
+}
+
+#[test]
+fn entries_that_make_no_sense_are_named() {
+    let refused = |entries: &str| {
+        let text = format!(
+            "apiVersion: podwarden.dev/v1alpha1\nkind: RuntimePolicy\nmetadata: {{name: strict}}\nspec:\n{entries}\n"
+        );
+        problems(&text)
+    };
+    let one = |entries: &str, expected: &str| {
+        assert_eq!(refused(entries), [format!("f.yaml:3: strict: spec.{expected}")]);
+    };
+    one(
+        "  exclusions: [{engine: signatures, signature: x}, {name: all, engine: signatures}]",
+        "exclusions[1] (all): engine: it would match everything that the engine finds; to have that, set the \
+         engine's mode",
+    );
+    one(
+        "  rules: [{engine: signatures, signature: x}]",
+        "rules[0]: action: it is missing: `deny` or `allow`",
+    );
+    one(
+        "  exclusions: [{engine: profiling, network: {address: 10.0.0.0/33}}]",
+        "exclusions[0]: network.address: neither an address nor a network: \"10.0.0.0/33\"",
+    );
+    one(
+        "  rules: [{engine: file-reputation, sha256: abc, action: deny}]",
+        "rules[0]: sha256: not 64 hexadecimal digits: \"abc\"",
+    );
+    one(
+        "  exclusions: [{engine: profiling, signature: x}]",
+        "exclusions[0]: signature: findings of profiling have no such thing",
+    );
+    // What is no entry at all is refused with its line.
+    let unknown = refused("  exclusions:\n  - {engine: signatures, proces: {path: /x}}");
+    assert!(
+        unknown[0].starts_with("f.yaml:6") && unknown[0].contains("proces"),
+        "{unknown:?}"
+    );
+    let period = refused("  engines: {profiling: {mode: detect, learningPeriod: 24}}");
+    assert!(
+        period[0].contains("learningPeriod") || period[0].contains("24"),
+        "{period:?}"
+    );
 }

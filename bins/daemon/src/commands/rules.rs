@@ -2,17 +2,16 @@
 
 mod table;
 
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::ValueEnum;
 use runtime_backend::directory;
 use runtime_backend::manifest::{Item, Manifests};
 use runtime_core::policy::{Problem, RuleSource};
 use runtime_engines::RuleSet;
 use runtime_engines::signatures::{Rule, builtin};
 
+use super::output::{Form, code, print};
 use crate::error::Error;
 
 /// What to do with rules.
@@ -36,15 +35,6 @@ pub(crate) enum Command {
         #[arg(short, long, default_value = "table", value_name = "FORM")]
         output: Form,
     },
-}
-
-/// How rules are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Form {
-    /// Columns for people.
-    Table,
-    /// A JSON array, an object for each rule.
-    Json,
 }
 
 impl Command {
@@ -129,18 +119,4 @@ fn list(files: &[PathBuf], form: Form) -> Result<ExitCode, Error> {
         eprintln!("{problem}");
     }
     Ok(code(loaded.problems.is_empty()))
-}
-
-fn print(text: &str) -> Result<(), Error> {
-    let mut out = io::stdout().lock();
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    written.map_err(Error::Output)
-}
-
-fn code(good: bool) -> ExitCode {
-    if good {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
 }
