@@ -46,6 +46,10 @@ pub(crate) struct Args {
     #[arg(long, env = "PODWARDEN_METRICS_ADDRESS", value_name = "ADDRESS")]
     metrics_address: Option<MetricsAddress>,
 
+    /// Write every event that is judged to this file, as `rules replay` reads it; it grows without bounds
+    #[arg(long, env = "PODWARDEN_RECORD", value_name = "FILE")]
+    record: Option<PathBuf>,
+
     /// What to log on standard error: error, warn, info, debug, trace, or a filter as in `RUST_LOG`, which is
     /// used when this is not given [default: info]
     #[arg(long, env = "PODWARDEN_LOG_LEVEL", value_name = "LEVEL")]
@@ -122,6 +126,7 @@ struct File {
     alerts: Option<AlertFormat>,
     log_level: Option<String>,
     metrics_address: Option<MetricsAddress>,
+    record: Option<PathBuf>,
 }
 
 /// What is in force.
@@ -133,6 +138,7 @@ pub(crate) struct Settings {
     pub(crate) alerts: AlertFormat,
     pub(crate) log_level: Option<String>,
     pub(crate) metrics_address: MetricsAddress,
+    pub(crate) record: Option<PathBuf>,
     pub(crate) check: bool,
 }
 
@@ -161,6 +167,7 @@ impl Settings {
                 .metrics_address
                 .or(file.metrics_address)
                 .unwrap_or(MetricsAddress::DEFAULT),
+            record: args.record.or(file.record),
             check: args.check.unwrap_or(false),
         })
     }
@@ -213,6 +220,7 @@ mod tests {
             alerts: AlertFormat::Text,
             log_level: None,
             metrics_address: MetricsAddress::DEFAULT,
+            record: None,
             check: false,
         };
         assert_eq!(settings, expected);

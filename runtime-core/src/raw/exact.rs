@@ -65,6 +65,7 @@ fn from_text(text: &str) -> Option<RawString> {
 pub(crate) mod option {
     use super::{Deserialize, Deserializer, Exact, RawString, Serialize, Serializer};
 
+    #[expect(clippy::ref_option, reason = "serde calls it so")]
     pub(crate) fn serialize<S: Serializer>(
         raw: &Option<RawString>,
         serializer: S,

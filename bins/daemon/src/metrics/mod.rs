@@ -113,6 +113,13 @@ impl Collector for Exposition {
             put(&mut of, &lost(class, "ring-full"), sum)?;
         }
         put(&mut of, &lost(EventClass::Exec, "unresolved"), unresolved)?;
+        let help = "Events left out of the recording that --record asks for";
+        one(
+            &mut to,
+            "events_unrecorded",
+            help,
+            counters.events_unrecorded.sum(),
+        )?;
         let help = "Records of the kernel that could not be decoded";
         one(&mut to, "decode_errors", help, malformed)?;
         let help = "What went wrong in the kernel's part of the sensor";
