@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -54,7 +54,7 @@ pub(crate) fn start(settings: Settings) -> Result<ExitCode, Error> {
     // Before the sensor: nothing is judged, let alone killed, by half of the policies.
     let loaded = policies.load().map_err(Error::Policies)?;
     daemon::log_loaded(&loaded);
-    let recording = record_to.map(recording).transpose()?;
+    let recording = record_to.as_deref().map(recording).transpose()?;
     let counters = Arc::new(Counters::default());
     let vitals = Arc::new(Vitals::new(Instant::now()));
     let _metrics = serve_metrics(metrics_address, &counters, &vitals)?;
@@ -95,9 +95,9 @@ pub(crate) fn start(settings: Settings) -> Result<ExitCode, Error> {
 }
 
 /// The file that events are recorded to.
-fn recording(path: PathBuf) -> Result<File, Error> {
-    let file = record::create(&path).map_err(|source| Error::Record {
-        path: path.clone(),
+fn recording(path: &Path) -> Result<File, Error> {
+    let file = record::create(path).map_err(|source| Error::Record {
+        path: path.to_owned(),
         source,
     })?;
     info!(file = %path.display(), "recording events");
