@@ -9,7 +9,8 @@ use crate::raw::{RawString, base_name};
 use crate::time::{BootTime, Timestamp};
 
 /// A process as it was when an event happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Process {
     /// Process id in the host's PID namespace.
     pub pid: Pid,
@@ -21,20 +22,25 @@ pub struct Process {
     pub start_time: Timestamp,
     /// The executable's path in the container's mount namespace; empty for a kernel thread. A path whose head is
     /// not known begins with `(truncated)`, one on a mount of no place in that namespace with `(detached)`.
+    #[serde(with = "crate::raw::exact")]
     pub exe: RawString,
     /// The executable's device and inode.
     pub file: FileId,
     /// What the process is, for profiles and rules.
+    #[serde(with = "crate::event::record::ExactIdentity")]
     pub identity: ProcessIdentity,
     /// The arguments, the zeroth among them; see [`args_truncated`](Self::args_truncated).
+    #[serde(with = "crate::raw::exact::list")]
     pub args: Vec<RawString>,
     /// True when there were more argument bytes than are in [`args`](Self::args).
     pub args_truncated: bool,
     /// How many arguments there really were.
     pub args_count: u32,
     /// The working directory at the time of the exec; empty where it could not be read.
+    #[serde(with = "crate::raw::exact")]
     pub cwd: RawString,
     /// The thread's name (`comm`), at most 15 bytes.
+    #[serde(with = "crate::raw::exact")]
     pub comm: RawString,
     /// User and group ids and capabilities.
     pub credentials: Credentials,
@@ -46,6 +52,7 @@ pub struct Process {
     pub parent: Parent,
     /// The parent's parent and so on, nearest first, as far as they are in the container; the parent itself
     /// is the first.
+    #[serde(with = "crate::event::record::ancestors")]
     pub ancestors: Vec<Ancestor>,
 }
 
@@ -60,7 +67,8 @@ impl Process {
 }
 
 /// Ids and capabilities that a process acts with.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Credentials {
     /// Real user id, in the initial user namespace.
     pub uid: u32,
@@ -75,7 +83,8 @@ pub struct Credentials {
 }
 
 /// Inode numbers of a process's namespaces, as `/proc/PID/ns` shows them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Namespaces {
     /// The PID namespace.
     pub pid: u32,
@@ -87,7 +96,8 @@ pub struct Namespaces {
 ///
 /// It stays the same when that process exits and its children are given another parent, so it can neither be
 /// lost by chance nor shed on purpose.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Parent {
     /// Its process id in the host's PID namespace.
     pub pid: Pid,
@@ -104,10 +114,11 @@ pub struct Parent {
 pub const RUNTIME: &str = "(runtime)";
 
 /// A parent's executable, as seen from inside the container.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ParentExe {
     /// A process of the same container, by its executable's path.
-    Path(RawString),
+    Path(#[serde(with = "crate::raw::exact")] RawString),
     /// A process outside the container: the container runtime, which starts entrypoints, probes and
     /// `kubectl exec`.
     Runtime,

@@ -1,5 +1,7 @@
 //! Byte strings from the kernel, which promises no encoding.
 
+pub(crate) mod exact;
+
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;

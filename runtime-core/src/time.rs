@@ -3,8 +3,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::de::{self, Deserialize, Deserializer};
-use serde::ser::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Wall-clock time in nanoseconds since the Unix epoch; reads and writes RFC 3339 in UTC with nine
 /// fractional digits.
@@ -71,7 +70,8 @@ impl<'de> Deserialize<'de> for Timestamp {
 /// Nanoseconds since the machine started, suspended time included: the kernel's `CLOCK_BOOTTIME`.
 ///
 /// Process start times are in this clock, because it never jumps.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct BootTime(u64);
 
 impl BootTime {

@@ -88,6 +88,8 @@ pub(crate) struct Counters {
     pub(crate) events_lost: ByClass,
     /// Losses that there was no room to tell the container of; they are in `events_lost`.
     pub(crate) losses_untold: Counter,
+    /// Events that were to be recorded and were not, because there was no room or the file failed.
+    pub(crate) events_unrecorded: Counter,
     /// Errors of the sensor that it came back from.
     pub(crate) sensor_errors: Counter,
     /// Findings, one alert each.

@@ -1,12 +1,13 @@
 //! The daemon's threads, from the start to a clean end.
 
+use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use runtime_core::{AlertSink, Loss, PolicySource, Responder};
+use runtime_core::{AlertSink, Loss, PolicySource, Responder, SensorItem};
 use tracing::{error, info, warn};
 
 use crate::counters::Counters;
@@ -18,6 +19,7 @@ use crate::memory;
 use crate::metrics::{Source, Vitals};
 use crate::policies::{Compiler, Loaded, Policies};
 use crate::priority;
+use crate::record::{self, Recorder};
 use crate::report::Reporter;
 use crate::teller::{Clock, Teller};
 
@@ -53,6 +55,8 @@ pub(crate) struct Parts<E, R, A, S, C: Compiler> {
     pub(crate) clock: Clock,
     pub(crate) counters: Arc<Counters>,
     pub(crate) vitals: Arc<Vitals>,
+    /// Where events are recorded, if anybody asked for it.
+    pub(crate) recording: Option<File>,
 }
 
 /// Runs until `stop` is set or the sensor fails for good.
@@ -75,6 +79,7 @@ where
         clock,
         counters,
         vitals,
+        recording,
     } = parts;
     let (outbox, queue) = delivery::queue(QUEUE, &counters);
     let (loss_sender, losses) = sync_channel(LOSSES);
@@ -94,6 +99,14 @@ where
         let counters = Arc::clone(&counters);
         spawn("alerts", move || delivery::deliver(&queue, &mut sink, &counters))?
     };
+    let mut recorder = None;
+    let recording = recording.map(|file| {
+        let counters = Arc::clone(&counters);
+        let (near, queue) = record::queue(record::QUEUE, &counters);
+        recorder = Some(near);
+        spawn("record", move || record::write(&queue, file, &counters))
+    });
+    let recording = recording.transpose()?;
     let killing = {
         let teller = Arc::clone(&teller);
         spawn("kills", move || {
@@ -108,7 +121,15 @@ where
         let vitals = Arc::clone(&vitals);
         let guard = Guard::new(judge, responder, around);
         spawn("sensor", move || {
-            watch(&mut source, guard, &judges, &stop, &counters, &vitals)
+            watch(
+                &mut source,
+                guard,
+                recorder.as_ref(),
+                &judges,
+                &stop,
+                &counters,
+                &vitals,
+            )
         })?
     };
 
@@ -122,6 +143,11 @@ where
         warn!("kills left unfinished at the end");
         Ok(())
     });
+    if let Some(recording) = recording
+        && join_within(FAREWELL, recording, "record").is_none()
+    {
+        warn!("events left unrecorded at the end");
+    }
     teller.finish();
     let delivered = join_within(FAREWELL, delivering, "alerts").unwrap_or_else(|| {
         warn!(
@@ -171,6 +197,7 @@ fn spawn<T: Send + 'static>(
 fn watch<E: Source, J: Judge, R: Responder>(
     source: &mut E,
     mut guard: Guard<J, R>,
+    recorder: Option<&Recorder>,
     judges: &Receiver<J>,
     stop: &AtomicBool,
     counters: &Counters,
@@ -194,7 +221,13 @@ fn watch<E: Source, J: Judge, R: Responder>(
             }
             guard.replace_judge(judge);
         }
-        match source.poll(POLL, &mut |item| guard.handle(item)) {
+        let mut handle = |item: SensorItem| {
+            if let Some(recorder) = recorder {
+                recorder.take(&item);
+            }
+            guard.handle(item);
+        };
+        match source.poll(POLL, &mut handle) {
             Ok(_) => failed = 0,
             Err(source) => {
                 failed += 1;

@@ -56,6 +56,12 @@ pub(crate) enum Error {
     /// The sensor gives nothing but errors.
     #[error("the sensor failed {attempts} times in a row")]
     SensorFailed { attempts: u32, source: PortError },
+    /// Recorded events cannot be read.
+    #[error("cannot read the events of {}", path.display())]
+    ReadEvents { path: PathBuf, source: io::Error },
+    /// Events cannot be recorded there.
+    #[error("cannot record events to {} (--record)", path.display())]
+    Record { path: PathBuf, source: io::Error },
     /// What was asked for cannot be written.
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),

@@ -23,6 +23,7 @@ mod memory;
 mod metrics;
 mod policies;
 mod priority;
+mod record;
 mod report;
 mod settings;
 mod state_dir;

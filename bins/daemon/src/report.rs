@@ -26,6 +26,7 @@ struct Last {
     losses_untold: u64,
     sensor_errors: u64,
     alerts_lost: u64,
+    unrecorded: u64,
     malformed: u64,
     troubles: BTreeMap<&'static str, u64>,
 }
@@ -78,6 +79,13 @@ impl Reporter {
             if count > 0 {
                 warn!(count, kind, "trouble in the kernel's part of the sensor");
             }
+        }
+        let unrecorded = grown(&mut self.last.unrecorded, counters.events_unrecorded.sum());
+        if unrecorded > 0 {
+            warn!(
+                count = unrecorded,
+                "events left out of the recording, because the file cannot be written fast enough"
+            );
         }
         let alerts = grown(&mut self.last.alerts_lost, counters.alerts_lost.sum());
         if alerts > 0 {

@@ -50,6 +50,9 @@ pub(crate) struct Args {
     #[arg(long, env = "PODWARDEN_HOST_MONITORING", value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_missing_value = "true")]
     host_monitoring: Option<bool>,
+    /// Write every event that is judged to this file, as `rules replay` reads it; it grows without bounds
+    #[arg(long, env = "PODWARDEN_RECORD", value_name = "FILE")]
+    record: Option<PathBuf>,
 
     /// What to log on standard error: error, warn, info, debug, trace, or a filter as in `RUST_LOG`, which is
     /// used when this is not given [default: info]
@@ -128,6 +131,7 @@ struct File {
     log_level: Option<String>,
     metrics_address: Option<MetricsAddress>,
     host_monitoring: Option<bool>,
+    record: Option<PathBuf>,
 }
 
 /// What is in force.
@@ -140,6 +144,7 @@ pub(crate) struct Settings {
     pub(crate) log_level: Option<String>,
     pub(crate) metrics_address: MetricsAddress,
     pub(crate) host_monitoring: bool,
+    pub(crate) record: Option<PathBuf>,
     pub(crate) check: bool,
 }
 
@@ -169,6 +174,7 @@ impl Settings {
                 .or(file.metrics_address)
                 .unwrap_or(MetricsAddress::DEFAULT),
             host_monitoring: args.host_monitoring.or(file.host_monitoring).unwrap_or(false),
+            record: args.record.or(file.record),
             check: args.check.unwrap_or(false),
         })
     }
@@ -222,6 +228,7 @@ mod tests {
             log_level: None,
             metrics_address: MetricsAddress::DEFAULT,
             host_monitoring: false,
+            record: None,
             check: false,
         };
         assert_eq!(settings, expected);

@@ -1,6 +1,8 @@
 //! The one place where the daemon's parts and the real crates meet.
 
+use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -26,6 +28,7 @@ use crate::memory;
 use crate::metrics::{self, Source, SourceStats, Vitals};
 use crate::policies::{Compiler, Policies};
 use crate::priority;
+use crate::record;
 use crate::settings::{AlertFormat, MetricsAddress, Settings};
 use crate::state_dir::StateDir;
 
@@ -39,6 +42,7 @@ pub(crate) fn start(settings: Settings) -> Result<ExitCode, Error> {
         log_level,
         metrics_address,
         host_monitoring,
+        record: record_to,
         check: only_check,
     } = settings;
     log_to_stderr(log_level.as_deref())?;
@@ -54,6 +58,7 @@ pub(crate) fn start(settings: Settings) -> Result<ExitCode, Error> {
     // Before the sensor: nothing is judged, let alone killed, by half of the policies.
     let loaded = policies.load().map_err(Error::Policies)?;
     daemon::log_loaded(&loaded);
+    let recording = record_to.as_deref().map(recording).transpose()?;
     let counters = Arc::new(Counters::default());
     let vitals = Arc::new(Vitals::new(Instant::now()));
     let _metrics = serve_metrics(metrics_address, &counters, &vitals)?;
@@ -88,9 +93,20 @@ pub(crate) fn start(settings: Settings) -> Result<ExitCode, Error> {
         clock: Arc::new(boot_time),
         counters,
         vitals,
+        recording,
     };
     daemon::run(parts, &stop)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The file that events are recorded to.
+fn recording(path: &Path) -> Result<File, Error> {
+    let file = record::create(path).map_err(|source| Error::Record {
+        path: path.to_owned(),
+        source,
+    })?;
+    info!(file = %path.display(), "recording events");
+    Ok(file)
 }
 
 /// Before the sensor, so that whoever asks is told that the daemon is not ready yet.

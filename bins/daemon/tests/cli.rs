@@ -113,6 +113,7 @@ fn every_flag_is_an_environment_variable_as_well() {
         "metrics-address",
         "log-level",
         "config",
+        "record",
         "check",
     ] {
         assert!(help.contains(&format!("--{flag}")), "{flag}");
@@ -455,4 +456,55 @@ spec: {exclusions: [{name: all, engine: signatures}]}
         stderr.contains("policy.yaml:3: bad: spec.exclusions[0] (all): engine: "),
         "{stderr}"
     );
+}
+
+#[test]
+fn recorded_events_are_judged_without_root_or_kernel() {
+    use runtime_core::event::record::Record;
+    use runtime_engines::testing::mk_exec_event;
+    let line =
+        |path: &str, args: &[&str]| serde_json::to_string(&Record::new(&mk_exec_event(path, args))).unwrap();
+    let thing = line("/bin/thing", &["thing", "a\n"]);
+    let events = [
+        line("/tmp/xmrig", &["xmrig"]),
+        "{\"version\":1}".into(),
+        String::new(),
+        thing.replacen(":1,", ":9,", 1),
+        thing,
+        line("/bin/ls", &["ls"]),
+    ];
+    let files = mk_policies(&[("rules.yaml", RULES), ("events.jsonl", &events.join("\n"))]);
+    let path = |name: &str| files.path().join(name);
+    let (code, stdout, stderr) = run(unprivileged(files.path())
+        .args(["rules", "replay"])
+        .arg(path("events.jsonl"))
+        .arg("--rules")
+        .arg(path("rules.yaml")));
+    let alerts: Vec<serde_json::Value> = stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let told: Vec<_> = alerts
+        .iter()
+        .map(|alert| (alert["rule"].as_str(), alert["output"].as_str()))
+        .collect();
+    assert_eq!(told.len(), 2, "{stdout}");
+    assert_eq!(told[0].0, Some("crypto-miner-execution"));
+    assert_eq!(told[1], (Some("good-one"), Some("ran thing")));
+    assert_eq!(alerts[1]["action"], "alerted");
+    assert_eq!(
+        alerts[1]["actionDetail"],
+        "replayed: nothing was done; the rule asks for kill"
+    );
+    let at = files.path().display();
+    for expected in [
+        format!("{at}/events.jsonl:2: missing field `event`"),
+        format!("{at}/events.jsonl:4: the event is of version 9"),
+        format!("{at}/rules.yaml:13: rule \"bad\""),
+    ] {
+        assert!(stderr.contains(&expected), "{expected} in {stderr}");
+    }
+    assert_eq!((code, stderr.lines().count()), (Some(1), 3));
+    let (code, stdout, _) = run(daemon().args(["rules", "replay"]).arg(path("none.jsonl")));
+    assert_eq!((code, stdout.as_str()), (Some(1), ""));
 }

@@ -16,11 +16,14 @@ pub struct FileActivity {
     ///
     /// A file that is watched by its whole path is told of by that path also where it was reached by another name: a
     /// hard link, or a bind mount. That name is then in `argument`.
+    #[serde(with = "crate::raw::exact")]
     pub path: RawString,
     /// The other path: where a file was renamed to, the new name of a hard link, the place of a symbolic link
     /// (whose content is `path`).
+    #[serde(with = "crate::raw::exact::option", default)]
     pub new_path: Option<RawString>,
     /// The path as the caller wrote it, where the event has it.
+    #[serde(with = "crate::raw::exact::option", default)]
     pub argument: Option<RawString>,
     /// The file's device and inode, where a kernel object was at hand.
     pub file: Option<FileId>,

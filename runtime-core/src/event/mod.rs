@@ -4,6 +4,7 @@ pub mod call;
 pub mod dns;
 pub mod file;
 pub mod network;
+pub mod record;
 pub mod system;
 
 use std::fmt;
@@ -39,7 +40,8 @@ pub enum SensorItem {
 }
 
 /// What one process did, with all that is known of the process at that moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Event {
     /// When, on the wall clock.
     pub time: Timestamp,
@@ -80,7 +82,8 @@ pub enum Trust {
 }
 
 /// What a process did.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Activity {
     /// It executed a file.
@@ -115,9 +118,11 @@ impl Activity {
 }
 
 /// The file side of an exec; names, arguments and credentials are in [`Event::process`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Exec {
     /// The executable's path in the container, from the kernel's file object.
+    #[serde(with = "crate::raw::exact")]
     pub path: RawString,
     /// The executable's device and inode.
     pub file: FileId,
@@ -146,7 +151,8 @@ pub enum Origin {
 }
 
 /// How a process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Exit {
     /// The exit code, when it called exit.
     pub code: u8,

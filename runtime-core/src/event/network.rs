@@ -123,7 +123,7 @@ pub enum Endpoint {
     /// An IP address and a port. An IPv4 address that is mapped into IPv6 is an IPv4 address here.
     Ip(SocketAddr),
     /// The path of a Unix socket; one that begins with a NUL byte is an abstract name.
-    Unix(RawString),
+    Unix(#[serde(with = "crate::raw::exact")] RawString),
 }
 
 impl Endpoint {

@@ -13,10 +13,13 @@ pub enum SystemActivity {
     /// A file system was mounted, or a mount changed or moved.
     Mount {
         /// What was mounted: a device, a directory, or a word.
+        #[serde(with = "crate::raw::exact")]
         source: RawString,
         /// Where.
+        #[serde(with = "crate::raw::exact")]
         target: RawString,
         /// The file system's type; empty where the call names none.
+        #[serde(with = "crate::raw::exact")]
         fs_type: RawString,
         /// `MS_…`, as numbered on Linux.
         flags: u64,
@@ -24,6 +27,7 @@ pub enum SystemActivity {
     /// A mount was taken away.
     Unmount {
         /// Where it was.
+        #[serde(with = "crate::raw::exact")]
         target: RawString,
         /// `MNT_…`, as numbered on Linux.
         flags: u64,
@@ -31,8 +35,10 @@ pub enum SystemActivity {
     /// The root mount was exchanged.
     PivotRoot {
         /// The new root.
+        #[serde(with = "crate::raw::exact")]
         new_root: RawString,
         /// Where the old one went.
+        #[serde(with = "crate::raw::exact")]
         put_old: RawString,
     },
     /// Another process was traced.
@@ -78,11 +84,13 @@ pub enum SystemActivity {
     /// A kernel module was loaded.
     LoadModule {
         /// The file it came from; empty where it came from memory.
+        #[serde(with = "crate::raw::exact")]
         path: RawString,
     },
     /// A kernel module was removed.
     UnloadModule {
         /// Its name.
+        #[serde(with = "crate::raw::exact")]
         name: RawString,
     },
     /// A BPF command.
@@ -108,6 +116,7 @@ pub enum SystemActivity {
     /// A file was made that is only in memory.
     Memfd {
         /// Its name, which can be any.
+        #[serde(with = "crate::raw::exact")]
         name: RawString,
         /// `MFD_…`, as numbered on Linux.
         flags: u64,
@@ -117,6 +126,7 @@ pub enum SystemActivity {
         /// `PROT_…`, as numbered on Linux.
         protection: u64,
         /// The file that is mapped there; `None` for anonymous memory.
+        #[serde(with = "crate::raw::exact::option", default)]
         file: Option<RawString>,
     },
     /// A socket became a standard input, output or error.
@@ -192,6 +202,7 @@ pub struct OtherProcess {
     /// Process id on the host; 0 where the number was not resolved.
     pub pid: Pid,
     /// Its executable's path; `None` where unknown.
+    #[serde(with = "crate::raw::exact::option", default)]
     pub exe: Option<RawString>,
     /// Its container, `None` for a process of the host or one that is not known.
     pub container: Option<ContainerId>,

@@ -1,5 +1,6 @@
 //! `podwarden-daemon rules`: the same reading and compiling as the daemon's, for whoever writes rules.
 
+mod replay;
 mod table;
 
 use std::path::PathBuf;
@@ -35,6 +36,18 @@ pub(crate) enum Command {
         #[arg(short, long, default_value = "table", value_name = "FORM")]
         output: Form,
     },
+    /// Judge events that `--record` wrote, and print the alerts; nothing is done about them
+    ///
+    /// The rules are those of the daemon: the built-in ones, and behind them these files. A line that is no event is
+    /// named on standard error, and the rest goes on; it fails at the end then, and also when a rule is refused.
+    Replay {
+        /// The recorded events.
+        #[arg(value_name = "EVENTS")]
+        events: PathBuf,
+        /// Rule files and manifests, in the order in which they count.
+        #[arg(long, num_args = 1.., value_name = "FILE")]
+        rules: Vec<PathBuf>,
+    },
 }
 
 impl Command {
@@ -42,6 +55,12 @@ impl Command {
         match self {
             Self::Check { files } => check(&files),
             Self::List { files, output } => list(&files, output),
+            Self::Replay { events, rules } => {
+                let loaded = Loaded::read(&rules);
+                loaded.tell_problems();
+                let good = loaded.problems.is_empty();
+                Ok(code(replay::run(&events, loaded.rules)? && good))
+            }
         }
     }
 }
@@ -76,6 +95,13 @@ impl Loaded {
             (place.map_or(0, |place| place + 1), problem.line)
         });
         Self { rules, problems }
+    }
+
+    /// Says what was refused where it is not what was asked for.
+    fn tell_problems(&self) {
+        for problem in &self.problems {
+            eprintln!("{problem}");
+        }
     }
 
     /// The rules that the files define.
@@ -115,8 +141,6 @@ fn list(files: &[PathBuf], form: Form) -> Result<ExitCode, Error> {
         Form::Table => table::text(&rules),
         Form::Json => table::json(&rules),
     })?;
-    for problem in &loaded.problems {
-        eprintln!("{problem}");
-    }
+    loaded.tell_problems();
     Ok(code(loaded.problems.is_empty()))
 }

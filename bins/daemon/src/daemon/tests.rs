@@ -122,6 +122,7 @@ fn start_with(
         clock: Arc::new(|| BootTime::from_nanos(2_000_000)),
         counters: Arc::clone(&counters),
         vitals: Arc::new(Vitals::new(Instant::now())),
+        recording: None,
     };
     let running = {
         let stop = Arc::clone(&stop);

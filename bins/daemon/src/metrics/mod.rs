@@ -126,6 +126,13 @@ impl Collector for Exposition {
         }
         let help = "Reports of losses that the log had no room for; what they tell of is in events_lost";
         one(&mut to, "losses_untold", help, counters.losses_untold.sum())?;
+        let help = "Events left out of the recording that --record asks for";
+        one(
+            &mut to,
+            "events_unrecorded",
+            help,
+            counters.events_unrecorded.sum(),
+        )?;
         let help = "Records of the kernel that could not be decoded";
         one(&mut to, "decode_errors", help, malformed)?;
         let help = "What went wrong in the kernel's part of the sensor";
