@@ -318,6 +318,33 @@ fn a_policy_decides_whether_a_miner_is_killed_and_can_be_changed_in_place() {
     wait_until_dead(&mut container);
 }
 
+/// An exclusion makes a killing signature silent for what it matches, and a rule makes an alert kill.
+#[test]
+fn exclusions_are_silent_and_deny_rules_kill() {
+    let turn = Turn::take();
+    let spared = format!(
+        "{}  rules: [{{engine: signatures, signature: test-signature, action: deny}}]\n  exclusions: [{{engine: \
+         signatures, signature: {MINER_RULE}, process: {{path: {MINER}, args: \"*//pool.example:*\"}}}}]\n",
+        policy("prevent")
+    );
+    let policies = mk_policies(&[("all.yaml", &spared)]);
+    let mut daemon = turn.daemon_with(policies.path());
+    let mut container = with_miner()
+        .workload_as("/bin/podwarden-test-signature")
+        .run()
+        .unwrap();
+    let _spared = start_miner(&container);
+    // What comes after it is judged after it.
+    let _denied = container
+        .exec(["/bin/podwarden-test-signature", "sleep", "9"])
+        .unwrap();
+    let alert = daemon.alert("what the rule denies", of(&container, "test-signature"));
+    assert_eq!(alert["action"], "killed", "{alert:#}");
+    wait_until_dead(&mut container);
+    let miner = daemon.alert_within(QUIET, of(&container, MINER_RULE));
+    assert!(miner.is_none(), "{miner:#?}");
+}
+
 #[test]
 fn what_is_malformed_is_named_and_what_is_right_still_loads() {
     let turn = Turn::take();
