@@ -60,6 +60,7 @@ pub use capabilities::{
     Attachment, Capabilities, HOOKS, HookPlan, KernelVersion, MINIMUM_KERNEL, plan_hooks,
 };
 pub use error::SensorError;
+pub use filter::{NeedsTooLarge, check_needs};
 pub use sensor::{Sensor, SensorOptions, SensorStats};
 #[cfg(feature = "stream")]
 pub use stream::SensorStream;

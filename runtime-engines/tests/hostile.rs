@@ -248,3 +248,24 @@ fn rules_that_share_a_large_macro_are_compiled() {
     }
     assert_eq!(compiled(&text).rules().len(), 200);
 }
+
+/// The parts of a command line are looked up in one table: hostile lines that are near misses everywhere cost no more
+/// than going through them.
+#[test]
+fn a_line_of_near_misses_is_gone_through_once() {
+    let mut text = String::new();
+    for n in 0..500 {
+        writeln!(
+            text,
+            "- {{rule: r{n}, condition: 'proc.cmdline contains \"aaaa{n:03}aaaa\"'}}"
+        )
+        .unwrap();
+    }
+    let event = mk_exec_event("/bin/app", &["app", &"aaaa12".repeat(20_000)]);
+    assert_eq!(judged(compiled(&text), &event), [""; 0]);
+    let event = mk_exec_event(
+        "/bin/app",
+        &["app", &format!("{}aaaa123aaaa", "a".repeat(100_000))],
+    );
+    assert_eq!(judged(compiled(&text), &event), ["r123"]);
+}

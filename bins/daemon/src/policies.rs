@@ -6,6 +6,7 @@ use runtime_core::PolicySource;
 use runtime_core::policy::{PolicySet, PolicySnapshot, Problem, RuleSource};
 use runtime_core::ports::PortError;
 
+use crate::error::chain;
 use crate::guard::Judge;
 
 /// Whoever turns texts and policies into a [`Judge`].
@@ -18,6 +19,9 @@ pub(crate) trait Compiler {
     /// Compiles what can be compiled of `sources`; the rest is refused, rule by rule.
     fn compile(&self, sources: &[RuleSource]) -> (Self::Rules, Vec<Problem>);
 
+    /// Whether the sensor can look for all that the rules need; else why not.
+    fn check(&self, rules: &Self::Rules) -> Result<(), PortError>;
+
     /// Joins rules and policies.
     fn assemble(&self, rules: Self::Rules, policies: PolicySet) -> Self::Judge;
 }
@@ -29,6 +33,8 @@ pub(crate) struct Policies<S, C> {
     compiler: C,
     /// By origin, the rules that compiled without a problem the last time.
     last_good: BTreeMap<String, Vec<RuleSource>>,
+    /// The texts of the rules in force.
+    in_force: Option<Vec<RuleSource>>,
 }
 
 /// One load.
@@ -49,6 +55,7 @@ impl<S: PolicySource, C: Compiler> Policies<S, C> {
             source,
             compiler,
             last_good: BTreeMap::new(),
+            in_force: None,
         }
     }
 
@@ -83,16 +90,10 @@ impl<S: PolicySource, C: Compiler> Policies<S, C> {
     fn compile(&mut self, sources: Vec<RuleSource>) -> (C::Rules, Vec<Problem>) {
         let (mut rules, mut problems) = self.compiler.compile(&sources);
         let refused: Vec<String> = problems.iter().map(|problem| problem.origin.clone()).collect();
-        let mut by_origin: BTreeMap<String, Vec<RuleSource>> = BTreeMap::new();
-        for source in &sources {
-            by_origin
-                .entry(source.origin.clone())
-                .or_default()
-                .push(source.clone());
-        }
+        let origins = by_origin(&sources);
         let mut last_good = BTreeMap::new();
         let mut kept = Vec::new();
-        for (origin, current) in by_origin {
+        for (origin, current) in origins {
             if !refused.contains(&origin) {
                 last_good.insert(origin, current);
             } else if let Some(former) = self.last_good.remove(&origin) {
@@ -100,18 +101,46 @@ impl<S: PolicySource, C: Compiler> Policies<S, C> {
                 last_good.insert(origin, former);
             }
         }
+        let mut sources = sources;
         if !kept.is_empty() {
+            sources = with_former(sources, &kept, &last_good);
             // What is refused of these now was known the time before, so it is not told again.
-            (rules, _) = self.compiler.compile(&with_former(sources, &kept, &last_good));
+            (rules, _) = self.compiler.compile(&sources);
             problems.extend(kept.into_iter().map(|origin| Problem {
                 origin,
                 line: None,
                 message: "the rules that it held before stay in force until these are right".into(),
             }));
         }
+        if let Err(error) = self.compiler.check(&rules) {
+            let (former, consequence) = match self.in_force.clone() {
+                Some(former) => (Some(former), "the rules before stay in force"),
+                None => (None, "the sensor takes the events of all files instead"),
+            };
+            problems.push(Problem {
+                origin: "all rules together".into(),
+                line: None,
+                message: format!("{}; {consequence}", chain(&*error)),
+            });
+            if let Some(former) = former {
+                (rules, _) = self.compiler.compile(&former);
+                last_good = by_origin(&former);
+                sources = former;
+            }
+        }
+        self.in_force = Some(sources);
         self.last_good = last_good;
         (rules, problems)
     }
+}
+
+fn by_origin(sources: &[RuleSource]) -> BTreeMap<String, Vec<RuleSource>> {
+    let mut by_origin: BTreeMap<String, Vec<RuleSource>> = BTreeMap::new();
+    for source in sources {
+        let origin = by_origin.entry(source.origin.clone()).or_default();
+        origin.push(source.clone());
+    }
+    by_origin
 }
 
 /// The sources with those of the `kept` origins replaced, each at the place of the first of its origin.

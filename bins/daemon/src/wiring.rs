@@ -210,6 +210,10 @@ impl Compiler for Signatures {
         RuleSet::compile(&all)
     }
 
+    fn check(&self, rules: &RuleSet) -> Result<(), PortError> {
+        Ok(runtime_ebpf::check_needs(&rules.needs())?)
+    }
+
     fn assemble(&self, rules: RuleSet, policies: PolicySet) -> Engines {
         let signatures = rules.rules().iter().filter(|rule| rule.enabled).count();
         Engines {

@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use runtime_core::{EventClass, Needs, Syscall};
 
 use self::calls::{CallSpec, Handler, call_flags};
+pub use self::paths::NeedsTooLarge;
 pub(crate) use self::paths::{PathKey, PathSets, Sets};
 
 /// How many numbers of system calls each half of the table has.
@@ -34,8 +35,15 @@ pub(crate) struct Filter {
     pub(crate) suffixes: HashMap<PathKey, PathSets>,
     /// Paths of single files, which are watched by device and inode as well.
     pub(crate) files: Vec<(Vec<u8>, Sets)>,
+    /// Why the tables of paths are empty and all files are taken instead.
+    pub(crate) too_large: Option<NeedsTooLarge>,
     /// Whether DNS messages, or the names that come from them, are needed.
     pub(crate) packets: bool,
+}
+
+/// Whether the kernel's tables have room for what is needed. Pure: it can be asked before a sensor is given the needs.
+pub fn check_needs(needs: &Needs) -> Result<(), NeedsTooLarge> {
+    Filter::of(needs).too_large.map_or(Ok(()), Err)
 }
 
 impl Filter {

@@ -28,6 +28,20 @@ const SUFFIX_LENGTH: usize = 64;
 const MAX_PREFIXES: usize = 4096;
 const MAX_SUFFIXES: usize = 1024;
 
+/// More paths are needed than the kernel's tables hold. A sensor that is given such needs takes the events of all
+/// files, which costs every open on the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{beginnings} paths and beginnings of paths, and {endings} endings, are looked for, and the kernel's tables hold \
+     {MAX_PREFIXES} and {MAX_SUFFIXES}"
+)]
+pub struct NeedsTooLarge {
+    /// How many different paths and beginnings there are.
+    pub beginnings: usize,
+    /// How many different endings.
+    pub endings: usize,
+}
+
 /// `struct path_key`: the length in bits, and the text, filled up with zeros.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct PathKey(pub(crate) [u8; 4 + PREFIX_LENGTH]);
@@ -94,6 +108,10 @@ pub(super) fn filter_paths(needs: &Needs) -> Filter {
     }
     if prefixes.len() > MAX_PREFIXES || suffixes.len() > MAX_SUFFIXES {
         filter.all = filter.any;
+        filter.too_large = Some(NeedsTooLarge {
+            beginnings: prefixes.len(),
+            endings: suffixes.len(),
+        });
         return filter;
     }
     filter.prefixes = inherited(&prefixes);
@@ -214,5 +232,12 @@ mod tests {
         needs.reads.exact = (0..5000).map(|i| format!("/{i}").into_bytes()).collect();
         let filter = Filter::of(&needs);
         assert_eq!((filter.all, filter.prefixes.len()), (Sets::READS, 0));
+        let error = super::super::check_needs(&needs).unwrap_err();
+        assert!(
+            error.to_string().starts_with("5000 paths and beginnings"),
+            "{error}"
+        );
+        needs.reads.exact.retain(|path| path.len() < 5);
+        assert_eq!(super::super::check_needs(&needs), Ok(()));
     }
 }

@@ -83,6 +83,10 @@ impl Compiler for OneRule {
         (sources[0].text.clone(), Vec::new())
     }
 
+    fn check(&self, _: &String) -> Result<(), PortError> {
+        Ok(())
+    }
+
     fn assemble(&self, rule: String, _: PolicySet) -> ByPath {
         ByPath::new(&[(&rule, Response::Kill)])
     }

@@ -26,6 +26,13 @@ impl Compiler for Lines {
         (ByPath(rules), problems)
     }
 
+    fn check(&self, rules: &ByPath) -> Result<(), PortError> {
+        match rules.0.len() {
+            ..6 => Ok(()),
+            count => Err(format!("{count} are too many").into()),
+        }
+    }
+
     fn assemble(&self, rules: ByPath, _: PolicySet) -> ByPath {
         rules
     }
@@ -132,4 +139,29 @@ fn without_a_directory_there_is_nothing_to_wait_for() {
     let mut policies: Policies<Script, Lines> = Policies::new(None, Lines);
     assert!(!policies.changed());
     assert_eq!(rules(&policies.load().unwrap()), [""; 0]);
+}
+
+#[test]
+fn rules_that_the_sensor_has_no_room_for_leave_those_before_in_force() {
+    let many = "1\n2\n3\n4\n5\n6";
+    let mut policies = mk_policies([
+        Some(vec![source("a", "one")]),
+        Some(vec![source("a", many)]),
+        Some(vec![source("a", "bad")]),
+        Some(vec![source("a", "two")]),
+    ]);
+    policies.load().unwrap();
+    let loaded = policies.load().unwrap();
+    assert_eq!(rules(&loaded), ["one"]);
+    let told = problem(
+        "all rules together",
+        "6 are too many; the rules before stay in force",
+    );
+    assert_eq!(loaded.problems, [told]);
+    assert_eq!(rules(&policies.load().unwrap()), ["one"]);
+    assert_eq!(rules(&policies.load().unwrap()), ["two"]);
+    // Protection that costs more is better than none.
+    let mut policies = mk_policies([Some(vec![source("a", many)])]);
+    let loaded = policies.load().unwrap();
+    assert_eq!((rules(&loaded).len(), loaded.problems.len()), (6, 1));
 }
