@@ -357,6 +357,7 @@ pub(crate) mod tests {
         let args = vec![RawString::from(path)];
         let invoked = InvokedName::Executable(path.as_bytes());
         let process = Process {
+            origin: None,
             pid: Pid(4242),
             container_pid: Pid(7),
             start_boot: BootTime::from_nanos(5),
@@ -429,6 +430,7 @@ pub(crate) mod tests {
         process.identity.script = Some("/run.sh".into());
         process.parent.exe = ParentExe::Path("/bin/sh".into());
         process.ancestors = vec![Ancestor {
+            origin: None,
             pid: Pid(4000),
             path: "/bin/sh".into(),
         }];

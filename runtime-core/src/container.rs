@@ -5,7 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{CgroupId, ContainerId, PodUid};
+use crate::id::{CgroupId, ContainerId, Pid, PodUid};
+use crate::time::BootTime;
 
 /// A container on this node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +27,9 @@ pub struct Container {
     pub role: ContainerRole,
     /// True when the container was there before the sensor: its start was not seen.
     pub preexisting: bool,
+    /// When the container's first program was executed, and by which process; `None` where that was not seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<ContainerStart>,
     /// The pod's labels, or the container's outside Kubernetes.
     pub labels: BTreeMap<String, String>,
 }
@@ -42,9 +46,20 @@ impl Container {
             pod_group: None,
             role: ContainerRole::Workload,
             preexisting: false,
+            started: None,
             labels: BTreeMap::new(),
         }
     }
+}
+
+/// The start of a container, as it was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContainerStart {
+    /// When the entrypoint was executed.
+    pub time: BootTime,
+    /// The process that executed it, by its id on the host.
+    pub pid: Pid,
 }
 
 /// What a container is for.

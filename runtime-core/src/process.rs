@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::event::Origin;
 use crate::id::{CgroupId, FileId, Pid, ProcessKey};
 use crate::raw::{RawString, base_name};
 use crate::time::{BootTime, Timestamp};
@@ -26,6 +27,8 @@ pub struct Process {
     pub exe: RawString,
     /// The executable's device and inode.
     pub file: FileId,
+    /// Where the executable comes from; `None` where that is not known, as for what runs since before the sensor.
+    pub origin: Option<Origin>,
     /// What the process is, for profiles and rules.
     #[serde(with = "crate::event::record::ExactIdentity")]
     pub identity: ProcessIdentity,
@@ -144,6 +147,16 @@ pub struct Ancestor {
     pub pid: Pid,
     /// Its executable's path at the time it forked.
     pub path: RawString,
+    /// Where its executable comes from; `None` where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+impl Ancestor {
+    /// Whether its executable is the image's own, or nothing else is known of it.
+    pub fn is_of_image(&self) -> bool {
+        matches!(self.origin, None | Some(Origin::Image))
+    }
 }
 
 /// What a process is: its file, and whatever makes that file act differently.

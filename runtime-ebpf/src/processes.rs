@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use runtime_core::event::Origin;
 use runtime_core::process::{
     Ancestor, Credentials, InvokedName, Namespaces, Parent, ParentExe, Process, ProcessIdentity,
 };
 use runtime_core::{BootTime, CgroupId, FileId, Pid, ProcessKey, RawString, Timestamp};
 
+use crate::origin::origin_of;
 use crate::seed::TICK;
 use crate::wire::{Actor, ExecRecord, ExitRecord, ForkRecord, Header, flags};
 
@@ -86,7 +88,7 @@ impl ProcessTable {
                 parent_start: fork.parent_start,
                 image: parent.image.clone(),
                 ancestors: match &parent.image {
-                    Some(image) => line(Pid(fork.parent_pid), &image.exe, &parent.ancestors),
+                    Some(image) => line(Pid(fork.parent_pid), &image.exe, image.origin, &parent.ancestors),
                     None => [].into(),
                 },
             },
@@ -125,7 +127,16 @@ impl ProcessTable {
                     .entries
                     .get(&exec.parent_pid)
                     .filter(|e| e.started(exec.parent_start));
-                line(parent.pid, path, above.map_or(&[], |entry| &entry.ancestors))
+                let origin = above
+                    .and_then(|entry| entry.image.as_ref())
+                    .filter(|image| image.exe == *path)
+                    .and_then(|image| image.origin);
+                line(
+                    parent.pid,
+                    path,
+                    origin,
+                    above.map_or(&[], |entry| &entry.ancestors),
+                )
             }
             (ParentExe::Runtime | ParentExe::Unknown, _) => [].into(),
         };
@@ -296,6 +307,7 @@ fn unknown_process(header: &Header, actor: &Actor<'_>, clock: &ClockPair) -> Pro
         start_boot: BootTime::from_nanos(actor.start),
         start_time: clock.wall_time(actor.start),
         file: FileId { device: 0, inode: 0 },
+        origin: None,
         identity: ProcessIdentity::resolve(&exe, InvokedName::Executable(actor.exe), &[], b"/"),
         args: Vec::new(),
         args_truncated: true,
@@ -323,10 +335,11 @@ fn unknown_process(header: &Header, actor: &Actor<'_>, clock: &ClockPair) -> Pro
 }
 
 /// A line of ancestors: the parent, then those above it.
-fn line(parent: Pid, exe: &RawString, above: &[Ancestor]) -> Arc<[Ancestor]> {
+fn line(parent: Pid, exe: &RawString, origin: Option<Origin>, above: &[Ancestor]) -> Arc<[Ancestor]> {
     let first = Ancestor {
         pid: parent,
         path: exe.clone(),
+        origin,
     };
     std::iter::once(first)
         .chain(above.iter().take(MAX_ANCESTORS - 1).cloned())
@@ -386,6 +399,7 @@ fn process_of(
             device: exec.device,
             inode: exec.inode,
         },
+        origin: origin_of(exec),
         identity: ProcessIdentity::resolve(&exe, invoked, &args, exec.cwd),
         exe,
         args,

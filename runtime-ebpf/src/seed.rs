@@ -41,6 +41,7 @@ pub(crate) fn read_process(
         ParentExe::Path(path) => vec![Ancestor {
             pid: parent.pid,
             path: path.clone(),
+            origin: None,
         }],
         ParentExe::Runtime | ParentExe::Unknown => Vec::new(),
     };
@@ -55,6 +56,7 @@ pub(crate) fn read_process(
             device: rustix::fs::major(file.st_dev) << 20 | rustix::fs::minor(file.st_dev),
             inode: file.st_ino,
         },
+        origin: None,
         args_count: args.len() as u32,
         args,
         args_truncated: false,

@@ -147,6 +147,7 @@ fn is_complete(container: &Container) {
 
 fn hint(pid: u32) -> ExecHint {
     ExecHint {
+        time: runtime_core::BootTime::from_nanos(1),
         pid: Pid(pid),
         own_pid_namespace: true,
         own_mount_namespace: true,

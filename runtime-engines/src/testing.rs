@@ -193,6 +193,7 @@ impl ExecBuilder {
             parent: ParentExe::Path(shell.clone()),
             ancestors: vec![Ancestor {
                 pid: Pid(100),
+                origin: Some(Origin::Image),
                 path: shell,
             }],
             container: Some(mk_container("c1")),
@@ -258,6 +259,7 @@ impl ExecBuilder {
             .map(|(pid, &path)| Ancestor {
                 pid: Pid(pid),
                 path: path.into(),
+                origin: Some(Origin::Image),
             })
             .collect();
         self
@@ -299,6 +301,7 @@ impl ExecBuilder {
             .as_ref()
             .map_or(CgroupId(1), |container| container.cgroup);
         let process = Process {
+            origin,
             pid: Pid(4242),
             container_pid: Pid(17),
             start_boot: BootTime::from_nanos(5_000_000_000),

@@ -26,6 +26,7 @@ pub(crate) fn mk_event(id: &str, path: &str) -> Event {
     let file = FileId { device: 1, inode: 2 };
     let args = vec![RawString::from(path)];
     let process = Process {
+        origin: None,
         pid: Pid(42),
         container_pid: Pid(7),
         start_boot: BootTime::from_nanos(5),

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::Event;
+use super::{Event, Origin};
 use crate::id::Pid;
 use crate::process::{Ancestor, ProcessIdentity};
 use crate::raw::{RawString, exact};
@@ -90,9 +90,10 @@ pub(crate) mod ancestors {
     use super::{Ancestor, ExactAncestor};
 
     pub(crate) fn serialize<S: Serializer>(list: &[Ancestor], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(list.iter().map(|Ancestor { pid, path }| ExactAncestor {
+        serializer.collect_seq(list.iter().map(|Ancestor { pid, path, origin }| ExactAncestor {
             pid: *pid,
             path: path.clone(),
+            origin: *origin,
         }))
     }
 
@@ -100,7 +101,7 @@ pub(crate) mod ancestors {
         let list = Vec::<ExactAncestor>::deserialize(deserializer)?;
         let ancestors = list
             .into_iter()
-            .map(|ExactAncestor { pid, path }| Ancestor { pid, path });
+            .map(|ExactAncestor { pid, path, origin }| Ancestor { pid, path, origin });
         Ok(ancestors.collect())
     }
 }
@@ -110,6 +111,8 @@ struct ExactAncestor {
     pid: Pid,
     #[serde(with = "exact")]
     path: RawString,
+    #[serde(default)]
+    origin: Option<Origin>,
 }
 
 #[cfg(test)]

@@ -167,6 +167,7 @@ impl ContainerMetadata {
             pod_group,
             role: self.role.unwrap_or(ContainerRole::Workload),
             preexisting,
+            started: None,
             labels,
         }
     }

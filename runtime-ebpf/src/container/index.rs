@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use runtime_core::container::ContainerRole;
-use runtime_core::{CgroupId, Container, ContainerId, Pid};
+use runtime_core::container::{ContainerRole, ContainerStart};
+use runtime_core::{BootTime, CgroupId, Container, ContainerId, Pid};
 
 use super::annotations::ContainerMetadata;
 use super::bundle::{BundleFinder, started_by};
@@ -46,6 +46,8 @@ impl Default for ContainerOptions {
 pub struct ExecHint {
     /// The process, in the host's PID namespace.
     pub pid: Pid,
+    /// When it executed.
+    pub time: BootTime,
     /// True when its PID namespace is not the host's.
     pub own_pid_namespace: bool,
     /// True when its mount namespace is not the host's.
@@ -255,7 +257,7 @@ impl ContainerIndex {
             State::Shaped(shape) => {
                 let (shape, path) = (shape.clone(), node.path.clone());
                 let container = self.shaped_container(own, &path, &shape, Some(hint.pid.0), false);
-                self.started(own, container)
+                self.started(own, container, hint)
             }
             State::Within(_) | State::Unresolved => {
                 let path = node.path.clone();
@@ -403,8 +405,14 @@ impl ContainerIndex {
         false
     }
 
-    fn started(&mut self, id: CgroupId, container: Container) -> Resolution {
-        let container = Arc::new(container);
+    fn started(&mut self, id: CgroupId, container: Container, hint: ExecHint) -> Resolution {
+        let container = Arc::new(Container {
+            started: Some(ContainerStart {
+                time: hint.time,
+                pid: hint.pid,
+            }),
+            ..container
+        });
         self.adopt(id, container.clone());
         Resolution::Started(container)
     }
@@ -476,11 +484,11 @@ impl ContainerIndex {
     fn resolve_unshaped(&mut self, id: CgroupId, path: &[u8], hint: ExecHint) -> Resolution {
         let own_namespaces = hint.own_pid_namespace && hint.own_mount_namespace;
         if let Some(container) = self.by_runtime(id, path, Some(hint.pid.0), own_namespaces, false) {
-            return self.started(id, container);
+            return self.started(id, container, hint);
         }
         if own_namespaces {
             let container = Container::unknown(self.name_of_unknown(id, path), id);
-            return self.started(id, container);
+            return self.started(id, container, hint);
         }
         if started_by(&self.proc, hint.pid.0, None).is_some() {
             return Resolution::Undecided;

@@ -19,7 +19,7 @@ use crate::error::SensorError;
 use crate::filter::call_at;
 use crate::loader::Loaded;
 use crate::loss::{ByClass, Sequences, class_of};
-use crate::origin::{is_runtime_setup, origin_of};
+use crate::origin::is_runtime_setup;
 use crate::processes::{ClockPair, ProcessTable};
 use crate::wire::flags;
 use crate::wire::{Actor, Body, ExecRecord, ExitRecord, Header, PacketRecord, Record};
@@ -405,7 +405,7 @@ impl State {
                 inode: exec.inode,
             },
             size: exec.size,
-            origin: origin_of(exec),
+            origin: process.origin,
             deleted: exec.has(crate::wire::flags::DELETED) && !exec.has(crate::wire::flags::MEMFD),
             sha256: None,
             startup,
@@ -434,6 +434,7 @@ impl State {
         }
         let hint = ExecHint {
             pid: Pid(exec.pid),
+            time: BootTime::from_nanos(header.time),
             own_pid_namespace: exec.pid_namespace != self.host.pid,
             own_mount_namespace: exec.mount_namespace != self.host.mount,
         };

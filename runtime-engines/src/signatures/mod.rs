@@ -52,14 +52,39 @@ pub use field::{Argument, FIELDS, Field, FieldType};
 pub use needs::covers;
 pub use ruleset::{Rule, RuleSet};
 
-/// The signatures that Podwarden brings with it.
+/// The version of the built-in signatures: the day of their last change, and a number.
+pub const BUILTIN_VERSION: &str = "2026.11.23-1";
+
+/// The signatures that Podwarden brings with it: the files of `rules/`, one after the other.
 pub fn builtin() -> RuleSource {
     RuleSource {
         origin: "built-in".into(),
-        text: include_str!("../../rules/builtin.yaml").into(),
+        text: BUILTIN.into(),
         first_line: 1,
     }
 }
+
+const BUILTIN: &str = concat!(
+    include_str!("../../rules/common.yaml"),
+    "\n",
+    include_str!("../../rules/miners.yaml"),
+    "\n",
+    include_str!("../../rules/accounts.yaml"),
+    "\n",
+    include_str!("../../rules/credentials.yaml"),
+    "\n",
+    include_str!("../../rules/execution.yaml"),
+    "\n",
+    include_str!("../../rules/escape.yaml"),
+    "\n",
+    include_str!("../../rules/injection.yaml"),
+    "\n",
+    include_str!("../../rules/network.yaml"),
+    "\n",
+    include_str!("../../rules/persistence.yaml"),
+    "\n",
+    include_str!("../../rules/self-test.yaml"),
+);
 
 /// Judges events by a [`RuleSet`].
 #[derive(Debug, Default)]

@@ -181,7 +181,11 @@ impl Values {
             Value::Addresses(both) => self.push_each(both.into_iter().flatten()),
             Value::Numbers(both) => self.push_each(both.into_iter().flatten()),
             Value::AncestorPids(list) => self.push_each(list.iter().map(|ancestor| ancestor.pid)),
-            Value::Args(_) | Value::Domains(_) | Value::AncestorNames(_) | Value::AncestorPaths(_) => {
+            Value::Args(_)
+            | Value::Domains(_)
+            | Value::AncestorNames(_)
+            | Value::AncestorPaths(_)
+            | Value::AncestorImagePaths(_) => {
                 self.several = true;
                 value.any_text(|text| {
                     self.push(text);

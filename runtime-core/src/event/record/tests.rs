@@ -5,7 +5,7 @@ use proptest::sample::select;
 
 use super::*;
 use crate::alert::tests::mk_event;
-use crate::container::{Container, ContainerRole, PodGroup, PodGroupKind, PodRef};
+use crate::container::{Container, ContainerRole, ContainerStart, PodGroup, PodGroupKind, PodRef};
 use crate::event::network::{Endpoint, NetworkOperation, Protocol};
 use crate::event::{
     Activity, Call, DnsActivity, DnsAnswer, DomainName, Exec, Exit, FileActivity, FileOperation, MemoryWay,
@@ -295,6 +295,10 @@ fn container() -> impl Strategy<Value = Container> {
                 }),
                 role,
                 preexisting,
+                started: preexisting.then_some(ContainerStart {
+                    time: BootTime::from_nanos(cgroup),
+                    pid: Pid(7),
+                }),
                 labels,
             },
         )
@@ -315,7 +319,11 @@ fn process() -> impl Strategy<Value = Process> {
         Just(ParentExe::Runtime),
         Just(ParentExe::Unknown)
     ];
-    let ancestor = (any::<u32>(), raw()).prop_map(|(pid, path)| Ancestor { pid: Pid(pid), path });
+    let ancestor = (any::<u32>(), raw()).prop_map(|(pid, path)| Ancestor {
+        pid: Pid(pid),
+        path,
+        origin: (pid % 2 == 0).then_some(Origin::Image),
+    });
     let names = (raw(), raw(), raw(), identity, exe);
     let lists = (
         prop::collection::vec(raw(), 0..4),
@@ -329,6 +337,7 @@ fn process() -> impl Strategy<Value = Process> {
             let ([pid, inner, uid, gid, euid, parent_pid], args_count, namespace, args_truncated, inferred) =
                 ids;
             Process {
+                origin: args_truncated.then_some(Origin::Dropped),
                 pid: Pid(pid),
                 container_pid: Pid(inner),
                 start_boot: BootTime::from_nanos(start),

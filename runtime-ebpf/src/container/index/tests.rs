@@ -103,14 +103,27 @@ impl Machine {
 fn hint(pid: Pid) -> ExecHint {
     ExecHint {
         pid,
+        time: BootTime::from_nanos(1),
         own_pid_namespace: false,
         own_mount_namespace: false,
+    }
+}
+
+/// A container of which nothing is known but its start.
+fn mk_started(cgroup: CgroupId, pid: Pid) -> Container {
+    Container {
+        started: Some(ContainerStart {
+            time: BootTime::from_nanos(1),
+            pid,
+        }),
+        ..Container::unknown(ContainerId::new(ID), cgroup)
     }
 }
 
 fn in_own_namespaces(pid: Pid) -> ExecHint {
     ExecHint {
         pid,
+        time: BootTime::from_nanos(1),
         own_pid_namespace: true,
         own_mount_namespace: true,
     }
@@ -225,8 +238,7 @@ fn a_container_without_a_bundle_is_still_a_container() {
     let pid = machine.process(&path, "own", &[]);
     let id = machine.cgroup(&path);
     index.cgroup_made(id, path.as_bytes());
-    let expected = Container::unknown(ContainerId::new(ID), id);
-    assert_eq!(*started(index.resolve(id, hint(pid))), expected);
+    assert_eq!(*started(index.resolve(id, hint(pid))), mk_started(id, pid));
 }
 
 #[test]
@@ -371,7 +383,7 @@ fn a_container_in_a_container_takes_no_metadata_from_the_hosts_runtimes() {
     let id = machine.cgroup(&inner);
     index.cgroup_made(id, inner.as_bytes());
     let container = started(index.resolve(id, hint(pid)));
-    assert_eq!(*container, Container::unknown(ContainerId::new(ID), id));
+    assert_eq!(*container, mk_started(id, pid));
 }
 
 #[test]

@@ -54,8 +54,19 @@ pub(super) const FIELDS: &[super::Field] = super::fields! {
     "container.type": Text, {unknown} => "Not known: events do not say which runtime a container is of.";
     "container.image.id": Text, {unknown} => "Not known: use container.image.digest.";
     "container.cni.json": Text, {unknown} => "Not known: the network's set-up is not looked at.";
-    "container.duration": Number, {unknown} => "Not known: events do not say when a container started.";
-    "container.start_ts": Number, {unknown} => "Not known: events do not say when a container started.";
+    "container.duration": Number, {|event, _, _| {
+            let started = event.container.as_ref().and_then(|container| container.started);
+            Value::number(started.map(|start| event.boot_time.as_nanos().saturating_sub(start.time.as_nanos()) as i64))
+        }} =>
+        "For how many nanoseconds the container had been there. Missing where its start was not seen.";
+    "container.start_ts": Number, {|event, _, _| {
+            let started = event.container.as_ref().and_then(|container| container.started);
+            Value::number(started.map(|start| {
+                let ago = event.boot_time.as_nanos().saturating_sub(start.time.as_nanos());
+                (event.time.as_unix_nanos() as i64).saturating_sub(ago as i64)
+            }))
+        }} =>
+        "When the container's first program was executed, in nanoseconds since 1970. Missing where that was not seen.";
     "container.healthcheck": Text, {unknown} => "Not known: probes are not looked at.";
     "container.liveness_probe": Text, {unknown} => "Not known: probes are not looked at.";
     "container.readiness_probe": Text, {unknown} => "Not known: probes are not looked at.";

@@ -80,12 +80,20 @@ pub(super) const FIELDS: &[super::Field] = super::fields! {
         "When the process started, in nanoseconds since 1970.";
     "proc.exe_ino": Number, {|event, _, _| Value::Number(event.process.file.inode as i64)} =>
         "The executable's inode number.";
-    "proc.is_exe_upper_layer": Bool on EXECS, {|event, _, _| is_from(event, Origin::Dropped)} =>
-        "Whether the executable was written since the container started, or lies on a volume.";
-    "proc.is_exe_lower_layer": Bool on EXECS, {|event, _, _| is_from(event, Origin::Image)} =>
-        "Whether the executable is unmodified from the container's image.";
-    "proc.is_exe_from_memfd": Bool on EXECS, {|event, _, _| is_from(event, Origin::Memory)} =>
-        "Whether the executable is an anonymous file in memory.";
+    "proc.is_exe_upper_layer": Bool, {|event, _, _| is_from(event, Origin::Dropped)} =>
+        "Whether the executable was written since the container started, or lies on a volume. Missing for processes \
+         whose exec was not seen.";
+    "proc.is_exe_lower_layer": Bool, {|event, _, _| is_from(event, Origin::Image)} =>
+        "Whether the executable is unmodified from the container's image. Missing for processes whose exec was not \
+         seen.";
+    "proc.is_exe_from_memfd": Bool, {|event, _, _| is_from(event, Origin::Memory)} =>
+        "Whether the executable is an anonymous file in memory. Missing for processes whose exec was not seen.";
+    "proc.aimage_exepath": Text (Index), {ancestor_image_paths} =>
+        "The path of an ancestor's executable that is unmodified from the container's image, or of which that is not \
+         known; counted as for proc.aname. (Podwarden's own.)";
+    "proc.is_entrypoint": Bool, {|event, _, _| is_entrypoint(event)} =>
+        "Whether the process, or one of its ancestors, is the one that executed the container's entrypoint. Missing \
+         where the container's start was not seen. (Podwarden's own.)";
     "proc.is_startup": Bool on EXECS, {|event, _, _| match &event.activity {
             Activity::Exec(exec) => Value::Bool(exec.startup),
             _ => Value::Missing,
@@ -194,6 +202,34 @@ fn ancestor_paths<'a>(event: &'a Event, _: &'a mut Buffers, given: &'a Given) ->
     }
 }
 
+fn ancestor_image_paths<'a>(event: &'a Event, _: &'a mut Buffers, given: &'a Given) -> Value<'a> {
+    let process = &event.process;
+    let ancestors = &process.ancestors;
+    match *given {
+        Given::Index(0) => {
+            let own = matches!(process.origin, None | Some(Origin::Image));
+            Value::text(own.then_some(process.exe.as_bytes()))
+        }
+        Given::Index(n) => {
+            let ancestor = ancestors.get(n - 1).filter(|ancestor| ancestor.is_of_image());
+            Value::text(ancestor.map(|ancestor| ancestor.path.as_bytes()))
+        }
+        _ => Value::AncestorImagePaths(ancestors),
+    }
+}
+
+fn is_entrypoint(event: &Event) -> Value<'static> {
+    let started = event.container.as_ref().and_then(|container| container.started);
+    let process = &event.process;
+    Value::bool(started.map(|started| {
+        process.pid == started.pid
+            || process
+                .ancestors
+                .iter()
+                .any(|ancestor| ancestor.pid == started.pid)
+    }))
+}
+
 fn ancestor_pids<'a>(event: &'a Event, _: &'a mut Buffers, given: &'a Given) -> Value<'a> {
     let ancestors = &event.process.ancestors;
     match *given {
@@ -212,8 +248,9 @@ fn argument<'a>(event: &'a Event, _: &'a mut Buffers, given: &'a Given) -> Value
 }
 
 fn is_from(event: &Event, origin: Origin) -> Value<'static> {
-    match &event.activity {
-        Activity::Exec(exec) => Value::bool(exec.origin.map(|is| is == origin)),
-        _ => Value::Missing,
-    }
+    let own = match &event.activity {
+        Activity::Exec(exec) => exec.origin,
+        _ => event.process.origin,
+    };
+    Value::bool(own.map(|is| is == origin))
 }

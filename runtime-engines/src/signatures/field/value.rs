@@ -23,6 +23,8 @@ pub(in super::super) enum Value<'a> {
     Domains(&'a [DomainName]),
     AncestorNames(&'a [Ancestor]),
     AncestorPaths(&'a [Ancestor]),
+    /// Those of ancestors whose executables were not put there later, as far as is known.
+    AncestorImagePaths(&'a [Ancestor]),
     AncestorPids(&'a [Ancestor]),
 }
 
@@ -35,6 +37,7 @@ impl<'a> Value<'a> {
             Self::Numbers(both) => both.iter().any(Option::is_some),
             Self::Args(list) => !list.is_empty(),
             Self::Domains(list) => !list.is_empty(),
+            Self::AncestorImagePaths(list) => list.iter().any(Ancestor::is_of_image),
             Self::AncestorNames(list) | Self::AncestorPaths(list) | Self::AncestorPids(list) => {
                 !list.is_empty()
             }
@@ -49,6 +52,10 @@ impl<'a> Value<'a> {
             Self::Domains(list) => list.iter().any(|name| test(name.as_str().as_bytes())),
             Self::AncestorNames(list) => list.iter().any(|ancestor| test(ancestor.path.base_name())),
             Self::AncestorPaths(list) => list.iter().any(|ancestor| test(&ancestor.path)),
+            Self::AncestorImagePaths(list) => list
+                .iter()
+                .filter(|ancestor| ancestor.is_of_image())
+                .any(|ancestor| test(&ancestor.path)),
             _ => false,
         }
     }
