@@ -9,6 +9,7 @@ use crate::id::{CgroupId, ContainerId, PodUid};
 
 /// A container on this node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Container {
     /// The runtime's id.
     pub id: ContainerId,
