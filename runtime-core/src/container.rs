@@ -10,6 +10,7 @@ use crate::time::BootTime;
 
 /// A container on this node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Container {
     /// The runtime's id.
     pub id: ContainerId,

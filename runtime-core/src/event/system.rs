@@ -7,7 +7,7 @@ use crate::raw::RawString;
 
 /// Something that concerns the system, privileges or another process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 #[non_exhaustive]
 pub enum SystemActivity {
     /// A file system was mounted, or a mount changed or moved.

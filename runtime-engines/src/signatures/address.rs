@@ -1,6 +1,6 @@
 //! Tests of IP addresses.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Addresses that begin with the same bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,29 +26,84 @@ impl Network {
         (bits <= all).then_some(Self { address, bits })
     }
 
-    pub(super) fn contains(&self, address: IpAddr) -> bool {
-        match (self.address, address) {
-            (IpAddr::V4(network), IpAddr::V4(address)) => {
-                let differing = u32::from(network) ^ u32::from(address);
-                differing.checked_shr(32 - self.bits).unwrap_or(0) == 0
+    /// The lowest and the highest of its addresses.
+    fn ends(self) -> (IpAddr, IpAddr) {
+        match self.address {
+            IpAddr::V4(address) => {
+                let rest = u32::MAX.checked_shr(self.bits).unwrap_or(0);
+                let first = u32::from(address) & !rest;
+                (Ipv4Addr::from(first).into(), Ipv4Addr::from(first | rest).into())
             }
-            (IpAddr::V6(network), IpAddr::V6(address)) => {
-                let differing = u128::from(network) ^ u128::from(address);
-                differing.checked_shr(128 - self.bits).unwrap_or(0) == 0
+            IpAddr::V6(address) => {
+                let rest = u128::MAX.checked_shr(self.bits).unwrap_or(0);
+                let first = u128::from(address) & !rest;
+                (Ipv6Addr::from(first).into(), Ipv6Addr::from(first | rest).into())
             }
-            _ => false,
         }
+    }
+}
+
+/// The addresses of any number of networks, quick to look up: lists of bad addresses are long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Networks(
+    /// From one address to another, in their order; no two have an address in common.
+    Box<[(IpAddr, IpAddr)]>,
+);
+
+impl Networks {
+    pub(super) fn new(networks: impl IntoIterator<Item = Network>) -> Self {
+        let mut ranges: Vec<_> = networks.into_iter().map(Network::ends).collect();
+        ranges.sort_unstable();
+        // Of two networks with an address in common one is in the other, and the larger one stands first or begins
+        // with the same address.
+        ranges.dedup_by(|later, earlier| {
+            let inside = later.0 <= earlier.1;
+            if inside {
+                earlier.1 = earlier.1.max(later.1);
+            }
+            inside
+        });
+        Self(ranges.into())
+    }
+
+    pub(super) fn contains(&self, address: IpAddr) -> bool {
+        let behind = self.0.partition_point(|(first, _)| *first <= address);
+        behind > 0 && address <= self.0[behind - 1].1
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn holds(network: &str, address: &str) -> bool {
-        Network::parse(network)
-            .unwrap()
-            .contains(address.parse().unwrap())
+        Networks::new(Network::parse(network)).contains(address.parse().unwrap())
+    }
+
+    proptest! {
+        #[test]
+        fn many_networks_are_as_good_as_one_by_one(
+            networks in prop::collection::vec((any::<bool>(), any::<u16>(), 0u32..=32), 0..20),
+            looked_for: u16,
+        ) {
+            // All of them and what is looked for differ in a few bits at both ends.
+            let address = |v6: bool, bits: u16| -> IpAddr {
+                let (high, low) = (u32::from(bits & 0xf0f0) << 16, u32::from(bits & 0x0f0f));
+                if v6 { Ipv6Addr::from(u128::from(high | low) << 64).into() } else { Ipv4Addr::from(high | low).into() }
+            };
+            let networks: Vec<Network> = networks
+                .into_iter()
+                .map(|(v6, bits, length)| Network { address: address(v6, bits), bits: length + 32 * u32::from(v6) })
+                .collect();
+            let all = Networks::new(networks.iter().copied());
+            for v6 in [false, true] {
+                let address = address(v6, looked_for);
+                let alone = networks.iter().any(|network| Networks::new([*network]).contains(address));
+                prop_assert_eq!(all.contains(address), alone);
+            }
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Compiles single tests: looks fields up, checks types, reads values.
 
-use super::address::Network;
+use super::address::{Network, Networks};
 use super::condition::{
     Argument as Passed, Check, ListOperator, Operand as Written, Operator, Test, Transformer,
 };
@@ -320,7 +320,7 @@ fn one(operand: &Operand, operator: Operator, value: &str) -> Result<Predicate, 
                 _ => return Err(misused()),
             };
             Predicate::Address {
-                networks: Box::new([network(operand, value)?]),
+                networks: Networks::new([network(operand, value)?]),
                 negated,
             }
         }
@@ -376,9 +376,9 @@ fn many(operand: &Operand, operator: ListOperator, values: &[String]) -> Result<
             Predicate::Number(NumberTest::is_in(numbers?))
         }
         (FieldType::Address | FieldType::Network, ListOperator::In | ListOperator::Intersects) => {
-            let networks: Result<_, _> = values.iter().map(|value| network(operand, value)).collect();
+            let networks: Result<Vec<_>, _> = values.iter().map(|value| network(operand, value)).collect();
             Predicate::Address {
-                networks: networks?,
+                networks: Networks::new(networks?),
                 negated: false,
             }
         }

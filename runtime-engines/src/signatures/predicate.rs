@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::address::Network;
+use super::address::Networks;
 use super::condition::{ListOperator, Operator};
 use super::field::Value;
 use super::operand::Operand;
@@ -18,7 +18,7 @@ pub(super) enum Predicate {
     Number(NumberTest),
     Text(TextTest),
     Address {
-        networks: Box<[Network]>,
+        networks: Networks,
         negated: bool,
     },
     /// Compared with another value of the event.
@@ -82,8 +82,7 @@ impl Predicate {
             }
             Self::Text(test) => value.any_text(|text| test.holds(text)),
             Self::Address { networks, negated } => {
-                let found =
-                    value.any_address(|address| networks.iter().any(|network| network.contains(address)));
+                let found = value.any_address(|address| networks.contains(address));
                 value.any_address(|_| true) && found != *negated
             }
             Self::Other(..) => false,
@@ -94,7 +93,7 @@ impl Predicate {
         match self {
             Self::Exists | Self::Bool { .. } | Self::Number(_) => 1,
             Self::Text(test) => test.cost(),
-            Self::Address { networks, .. } => 1 + networks.len() as u32,
+            Self::Address { .. } => 2,
             Self::Other(_, other) => 5 + other.cost(),
         }
     }

@@ -104,7 +104,7 @@ struct Bench {
 
 /// A daemon that kills what is called `miner`.
 fn start(feed: Feed, sink: impl AlertSink + Send + 'static, kept: FakeSink) -> Bench {
-    start_with(FakeKiller::new(), feed, sink, kept)
+    start_with(FakeKiller::new(), feed, sink, kept, None)
 }
 
 fn start_with(
@@ -112,6 +112,7 @@ fn start_with(
     feed: Feed,
     sink: impl AlertSink + Send + 'static,
     kept: FakeSink,
+    recording: Option<File>,
 ) -> Bench {
     let rule = Rule::default();
     let counters = Arc::new(Counters::default());
@@ -126,7 +127,7 @@ fn start_with(
         clock: Arc::new(|| BootTime::from_nanos(2_000_000)),
         counters: Arc::clone(&counters),
         vitals: Arc::new(Vitals::new(Instant::now())),
-        recording: None,
+        recording,
     };
     let running = {
         let stop = Arc::clone(&stop);
@@ -181,6 +182,27 @@ fn events_go_in_and_kills_and_alerts_come_out() {
     wait_for(|| bench.sink.0.lock().unwrap().len() == 2);
     assert_eq!(bench.killed(), ["c1", "c2"]);
     bench.stop().unwrap();
+}
+
+#[test]
+fn every_event_that_is_judged_is_recorded() {
+    use runtime_core::event::record::Record;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let sink = FakeSink::default();
+    let recording = Some(file.reopen().unwrap());
+    let bench = start_with(FakeKiller::new(), Feed::default(), sink.clone(), sink, recording);
+    bench
+        .feed
+        .push(vec![exec("c1", "/bin/true"), exec("c2", "/miner")]);
+    wait_for(|| bench.sink.0.lock().unwrap().len() == 1);
+    bench.stop().unwrap();
+    let paths: Vec<String> = std::fs::read_to_string(file.path())
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str::<Record<'_>>(line).unwrap().into_event())
+        .map(|event| event.process.exe.to_string())
+        .collect();
+    assert_eq!(paths, ["/bin/true", "/miner"]);
 }
 
 #[test]
@@ -285,7 +307,10 @@ fn mk_slow_bench() -> (Bench, FakeDying) {
         dying: Some(dying.clone()),
         ..FakeKiller::new()
     };
-    (start_with(killer, Feed::default(), sink.clone(), sink), dying)
+    (
+        start_with(killer, Feed::default(), sink.clone(), sink, None),
+        dying,
+    )
 }
 
 #[test]
