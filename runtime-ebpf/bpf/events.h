@@ -158,7 +158,7 @@ struct file_event {
 	struct tail dir;
 	struct tail path;
 	struct tail new_dir;
-	struct tail new_path;
+	struct tail new_path; /* of an open that was done: the path as it was written */
 	u32 padding;
 };
 

@@ -140,6 +140,8 @@ static __always_inline int handle_open(void)
 		if (PROBE(file, f_mode) & FMODE_CREATED)
 			event->actor.flags |= FLAG_CREATED;
 		append_file(scratch, event, &position, buffer, file, task, false);
+		/* As it was written: for whoever asks how the file was come by. */
+		append_user_string(scratch, &event->new_path, &position, path);
 	} else {
 		event->actor.flags |=
 			append_argument(scratch, task, &event->dir, &event->path, &position, path, dir);

@@ -80,6 +80,7 @@ pub(crate) fn start(settings: Settings) -> Result<ExitCode, Error> {
         node = node_name,
         kernel = sensor.capabilities().release,
         tier = sensor.plan().tier,
+        builtin_signatures = signatures::BUILTIN_VERSION,
         containers = sensor.containers().count(),
         "watching"
     );

@@ -32,7 +32,12 @@ pub(super) fn file_activity(syscall: Syscall, record: &FileRecord<'_>) -> Option
         operation,
         path,
         new_path,
-        argument: (!by_kernel).then(|| RawString::from(record.path)),
+        argument: if by_kernel {
+            // Opens say it beside the file's own path.
+            (!two && !record.new_path.is_empty()).then(|| RawString::from(record.new_path))
+        } else {
+            Some(RawString::from(record.path))
+        },
         file: by_kernel.then_some(FileId {
             device: record.device,
             inode: record.inode,
@@ -180,13 +185,15 @@ mod tests {
                 ..Actor::default()
             },
             path: b"/odd//name",
+            new_path: b"../odd/link",
             inode: 7,
             ..mk_record()
         };
         let (file, outcome, trust) = file(Syscall::openat, &record);
         assert_eq!(file.path.to_string(), "/odd//name");
         assert_eq!(file.file.unwrap().inode, 7);
-        assert_eq!(file.argument, None);
+        // How it was written is told beside it.
+        assert_eq!(file.argument.unwrap().to_string(), "../odd/link");
         assert_eq!((outcome, trust), (Outcome::Attempted, Trust::Kernel));
     }
 
