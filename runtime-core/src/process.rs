@@ -104,7 +104,7 @@ pub struct Parent {
 pub const RUNTIME: &str = "(runtime)";
 
 /// A parent's executable, as seen from inside the container.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ParentExe {
     /// A process of the same container, by its executable's path.
     Path(RawString),
