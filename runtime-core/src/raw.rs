@@ -1,5 +1,6 @@
 //! Byte strings from the kernel, which promises no encoding.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -40,6 +41,13 @@ impl Deref for RawString {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// So that maps by texts can be asked with bytes.
+impl Borrow<[u8]> for RawString {
+    fn borrow(&self) -> &[u8] {
         &self.0
     }
 }
