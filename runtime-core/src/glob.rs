@@ -9,7 +9,12 @@ pub struct Glob(Box<[u8]>);
 impl Glob {
     /// From its text.
     pub fn new(pattern: &str) -> Self {
-        Self(pattern.as_bytes().into())
+        Self::from_bytes(pattern.as_bytes())
+    }
+
+    /// From its bytes, which need not be UTF-8.
+    pub fn from_bytes(pattern: &[u8]) -> Self {
+        Self(pattern.into())
     }
 
     /// True when it matches everything.

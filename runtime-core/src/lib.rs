@@ -40,6 +40,7 @@ pub mod needs;
 pub mod policy;
 pub mod ports;
 pub mod process;
+pub mod profile;
 pub mod raw;
 pub mod time;
 
@@ -54,5 +55,6 @@ pub use id::{CgroupId, ContainerId, FileId, Pid, PodUid, ProcessKey, Sha256Diges
 pub use needs::Needs;
 pub use ports::{AlertSink, EventSource, PolicySource, ReputationService, Responder};
 pub use process::{Parent, Process, ProcessIdentity};
+pub use profile::{ImageSet, Profile, ProfileKey};
 pub use raw::RawString;
 pub use time::{BootTime, Timestamp};

@@ -117,7 +117,7 @@ pub struct Parent {
 pub const RUNTIME: &str = "(runtime)";
 
 /// A parent's executable, as seen from inside the container.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ParentExe {
     /// A process of the same container, by its executable's path.

@@ -2,6 +2,7 @@
 
 pub(crate) mod exact;
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -42,6 +43,13 @@ impl Deref for RawString {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// So that maps by texts can be asked with bytes.
+impl Borrow<[u8]> for RawString {
+    fn borrow(&self) -> &[u8] {
         &self.0
     }
 }

@@ -5,13 +5,14 @@ use std::cell::Cell;
 
 use runtime_core::event::FileOperation;
 use runtime_core::policy::PolicySet;
-use runtime_core::{Syscall, SystemActivity};
+use runtime_core::profile::{ImageSet, Input, Now, Phase, ProfileKey, Settings};
+use runtime_core::{BootTime, Syscall, SystemActivity, Timestamp};
 use runtime_engines::signatures::builtin;
 use runtime_engines::testing::{
-    ExecBuilder, mk_connect_event, mk_dns_event, mk_exec_event, mk_exit_event, mk_file_event, mk_fork_event,
-    mk_open_event, mk_system_event, with_call,
+    ExecBuilder, mk_connect_event, mk_container, mk_dns_event, mk_exec_event, mk_exit_event, mk_file_event,
+    mk_fork_event, mk_open_event, mk_system_event, with_call,
 };
-use runtime_engines::{Pipeline, RuleSet, SignatureEngine};
+use runtime_engines::{Pipeline, Profiles, ProfilingEngine, RuleSet, SignatureEngine};
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
@@ -117,6 +118,56 @@ fn a_miss_allocates_nothing() {
         }
     });
     assert_eq!(made, 0);
+}
+
+#[test]
+fn what_a_profile_allows_allocates_nothing() {
+    let mut startup = ExecBuilder::new("/usr/bin/app").ancestors(&[]).build();
+    if let runtime_core::Activity::Exec(exec) = &mut startup.activity {
+        exec.startup = true;
+    }
+    let events = [
+        startup,
+        mk_exec_event("/usr/bin/python3.11", &["python3", "-m", "http.server", "8080"]),
+        mk_exec_event("/tmp/build-4f2a91/cc", &["cc"]),
+        ExecBuilder::new("/bin/busybox")
+            .invoked_as("/bin/ls")
+            .args(&["ls", "-l"])
+            .build(),
+        mk_connect_event("198.51.100.1:443", &["www.example.com"]),
+        mk_connect_event("198.51.100.2:5432", &[]),
+        mk_connect_event("10.96.0.10:53", &[]),
+    ];
+    let engine = ProfilingEngine::new(Profiles::new(Settings::default()));
+    let key = ProfileKey::of(&mk_container("c1"));
+    let at = |hours: u64| Now {
+        wall: Timestamp::from_unix_nanos(1_795_000_000_000_000_000 + hours * 3_600_000_000_000),
+        boot: BootTime::from_nanos(hours * 3_600_000_000_000),
+    };
+    engine
+        .profiles()
+        .bind(&mk_container("c1"), &key, ImageSet::new([("app", "web:1")]));
+    engine.profiles().apply(&key, &Input::Discovered, at(0));
+    let handle = engine.clone();
+    let mut pipeline = Pipeline::new(vec![Box::new(engine)], PolicySet::new(Vec::new()));
+    assert!(events.iter().all(|event| pipeline.judge(event).is_none()));
+    // What is known already costs nothing while it is learned, either. A startup changes the state.
+    let learning = allocations_of(|| {
+        for event in events[1..].iter().cycle().take(1_000) {
+            assert!(pipeline.judge(event).is_none());
+        }
+    });
+    for hours in [25, 26] {
+        handle.profiles().tick(at(hours));
+    }
+    let phase = handle.profiles().get(&key).map(|profile| profile.state.phase);
+    assert_eq!(phase, Some(Phase::Completed { empty: false }));
+    let judging = allocations_of(|| {
+        for event in events[1..].iter().cycle().take(1_000) {
+            assert!(pipeline.judge(event).is_none());
+        }
+    });
+    assert_eq!((learning, judging), (0, 0));
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! The built-in signatures, each provoked, and each silent beside harmless neighbours.
 
 use runtime_core::event::Origin;
-use runtime_core::{Event, Finding, Response, Severity};
+use runtime_core::{Event, Finding, Response, Severity, Syscall};
 use runtime_engines::signatures::builtin;
-use runtime_engines::testing::{ExecBuilder, mk_exec_event, mk_exit_event, mk_fork_event};
+use runtime_engines::testing::{
+    ExecBuilder, mk_connect_event, mk_exec_event, mk_exit_event, mk_fork_event, mk_open_event, with_call,
+    with_process_of,
+};
 use runtime_engines::{Engine, RuleSet, SignatureEngine};
 
 const POOL: &str = "stratum+tcp://pool.example:3333";
@@ -25,10 +28,10 @@ fn found(event: &Event) -> Vec<String> {
 
 #[track_caller]
 fn assert_miner(event: &Event) {
-    assert_eq!(
-        found(event),
-        ["crypto-miner-execution"],
-        "{:?}",
+    let found = found(event);
+    assert!(
+        found.iter().any(|rule| rule == "crypto-miner-execution"),
+        "{found:?}: {:?}",
         event.process.args
     );
 }
@@ -165,8 +168,90 @@ fn the_self_test_alerts_and_no_more() {
 #[test]
 fn names_that_stand_for_longer_ones_are_known() {
     let text = builtin().text;
-    let (_, after) = text.split_once("items: [").unwrap();
+    let (_, list) = text.split_once("- list: podwarden_miners").unwrap();
+    let (_, after) = list.split_once("items: [").unwrap();
     let names = after.split_once(']').unwrap().0.split(',').map(str::trim);
     let of_15: Vec<&str> = names.filter(|name| name.len() == 15).collect();
     assert_eq!(of_15, ["xmr-stak-nvidia", "cpuminer-avx512"]);
+}
+
+/// Where a cluster's DNS would be needed to provoke it in a container.
+#[test]
+fn the_kubernetes_api_is_for_programs_and_not_for_tools() {
+    let connect = |path: &str, name: &str| {
+        let by = mk_exec_event(path, &[path]);
+        with_call(
+            with_process_of(mk_connect_event("10.96.0.1:443", &[name]), &by),
+            Syscall::connect,
+            0,
+        )
+    };
+    let api = "kubernetes.default.svc.cluster.local";
+    assert_eq!(found(&connect("/usr/bin/curl", api)), ["kubernetes-api-by-hand"]);
+    assert_silent(&connect("/usr/bin/operator", api));
+    assert_silent(&connect("/usr/bin/curl", "example.com"));
+}
+
+/// The day of an ordinary container, in which nothing is medium or worse.
+#[test]
+fn ordinary_work_is_quiet() {
+    let install =
+        |path: &'static str| ExecBuilder::new(path).ancestors(&["/usr/bin/dpkg", "/usr/bin/apt-get"]);
+    let write = |event: Event, path: &str| {
+        with_call(
+            with_process_of(mk_open_event(path, 0o1101), &event),
+            Syscall::openat,
+            3,
+        )
+    };
+    let day = [
+        // Installing packages, with their scripts and what these start.
+        mk_exec_event("/usr/bin/apt-get", &["apt-get", "install", "-y", "nginx"]),
+        install("/bin/sh")
+            .script("/var/lib/dpkg/info/nginx.postinst")
+            .build(),
+        install("/usr/sbin/adduser")
+            .args(&["adduser", "--system", "nginx"])
+            .build(),
+        write(install("/usr/sbin/useradd").build(), "/etc/passwd"),
+        write(install("/usr/bin/sed").build(), "/etc/passwd"),
+        write(install("/usr/bin/dpkg").build(), "/usr/bin/new"),
+        write(install("/usr/bin/dpkg").build(), "/etc/cron.d/new"),
+        install("/usr/sbin/nginx").origin(Some(Origin::Dropped)).build(),
+        // Shells, cron, builds.
+        mk_exec_event("/bin/bash", &["bash", "-c", "make -j4 && make install"]),
+        mk_exec_event(
+            "/bin/sh",
+            &[
+                "sh",
+                "-c",
+                "test -x /usr/sbin/anacron || run-parts /etc/cron.daily",
+            ],
+        ),
+        mk_exec_event("/usr/bin/gcc", &["gcc", "-O2", "-c", "x.c"]),
+        mk_exec_event(
+            "/usr/bin/curl",
+            &["curl", "-fsSL", "https://example.com/x.tar.gz"],
+        ),
+        mk_exec_event("/bin/tar", &["tar", "-xzf", "x.tar.gz"]),
+        write(mk_exec_event("/usr/bin/make", &["make"]), "/usr/local/bin/x"),
+        write(mk_exec_event("/usr/bin/cp", &["cp"]), "/root/.bashrc"),
+        // A server and a database with their workers.
+        mk_exec_event("/usr/sbin/nginx", &["nginx", "-g", "daemon off;"]),
+        ExecBuilder::new("/bin/sh")
+            .args(&["sh", "-c", "/usr/sbin/sendmail -t -i"])
+            .ancestors(&["/usr/sbin/php-fpm"])
+            .build(),
+        ExecBuilder::new("/bin/sh")
+            .args(&["sh", "-c", "cp pg_wal/0001 /archive"])
+            .ancestors(&["/usr/lib/postgresql/15/bin/postgres"])
+            .build(),
+    ];
+    for event in day {
+        let loud: Vec<Finding> = findings(&event)
+            .into_iter()
+            .filter(|finding| finding.severity >= Severity::Medium)
+            .collect();
+        assert!(loud.is_empty(), "{event:#?}: {loud:#?}");
+    }
 }

@@ -24,6 +24,7 @@ fn mk_alert() -> Alert {
         start_time: Timestamp::default(),
         parent_path: Some("/bin/sh".into()),
         ancestors: vec![Ancestor {
+            origin: None,
             pid: Pid(41),
             path: "/bin/sh".into(),
         }],
