@@ -236,6 +236,16 @@ fn ordinary_work_is_quiet() {
         mk_exec_event("/bin/tar", &["tar", "-xzf", "x.tar.gz"]),
         write(mk_exec_event("/usr/bin/make", &["make"]), "/usr/local/bin/x"),
         write(mk_exec_event("/usr/bin/cp", &["cp"]), "/root/.bashrc"),
+        with_call(
+            with_process_of(
+                mk_open_event("/etc/shadow", 0),
+                &ExecBuilder::new("/usr/bin/perl")
+                    .script("/usr/sbin/deluser")
+                    .build(),
+            ),
+            Syscall::openat,
+            3,
+        ),
         // A server and a database with their workers.
         mk_exec_event("/usr/sbin/nginx", &["nginx", "-g", "daemon off;"]),
         ExecBuilder::new("/bin/sh")
