@@ -14,7 +14,8 @@
 //! 3. In every other part, names of files among them, if the path has a decimal digit at all: a UUID becomes `*`, and
 //!    so does a run of letters and digits that is hexadecimal with at least eight digits and at least one of them
 //!    decimal, or six decimal digits or more, or at least sixteen with upper case, lower case and a decimal digit. A
-//!    number right below `/proc` becomes `*`.
+//!    number right below `/proc` becomes `*`. A file in a directory called `bin` or `sbin`, or like `lib`, keeps its
+//!    name wherever that directory is: it may be another system's, mounted somewhere.
 //!
 //! Names of files are left alone by the second point on purpose: `/tmp/*` would allow whatever is dropped there.
 
@@ -46,11 +47,15 @@ pub fn collapse_into(path: &[u8], text: &mut Vec<u8>) -> bool {
     }
     let mut start = 1;
     let mut changed = false;
+    let mut directory: &[u8] = b"";
     for part in inner.split(|&byte| byte == b'/') {
         text.push(b'/');
         let end = start + part.len();
         let is_file = end == path.len();
-        changed |= if temporary == Some(start) && !is_file {
+        changed |= if is_file && (matches!(directory, b"bin" | b"sbin") || directory.starts_with(b"lib")) {
+            text.extend_from_slice(part);
+            false
+        } else if temporary == Some(start) && !is_file {
             push_temporary(part, text)
         } else if start == PROC.len() && path.starts_with(PROC) && part.iter().all(u8::is_ascii_digit) {
             text.push(b'*');
@@ -59,6 +64,7 @@ pub fn collapse_into(path: &[u8], text: &mut Vec<u8>) -> bool {
             push_part(part, text)
         };
         start = end + 1;
+        directory = part;
     }
     changed
 }
