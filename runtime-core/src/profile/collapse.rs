@@ -11,9 +11,11 @@
 //! 2. A directory right below one for temporary files (`/tmp`, `/var/tmp`, `/dev/shm`) becomes `tmp*` where it begins
 //!    with `tmp`; its first word with what separates it (`-`, `_` or `.`) and `*`, where that word has letters only; and
 //!    `*` where it has a digit or six bytes or more. So names of any kind that `mktemp` and its like make are one.
-//! 3. In every other part, names of files among them: a UUID becomes `*`, and so does a run of letters and digits that
-//!    is hexadecimal with at least eight digits and at least one of them decimal, or six decimal digits or more, or at
-//!    least sixteen with upper case, lower case and a decimal digit. A number right below `/proc` becomes `*`.
+//! 3. In every other part, names of files among them, if the path has a decimal digit at all: a UUID becomes `*`, and
+//!    so does a run of letters and digits that is hexadecimal with at least eight digits and at least one of them
+//!    decimal, or six decimal digits or more, or at least sixteen with upper case, lower case and a decimal digit. A
+//!    number right below `/proc` becomes `*`. A file in a directory called `bin` or `sbin`, or like `lib`, keeps its
+//!    name wherever that directory is: it may be another system's, mounted somewhere.
 //!
 //! Names of files are left alone by the second point on purpose: `/tmp/*` would allow whatever is dropped there.
 
@@ -40,13 +42,20 @@ pub fn collapse_into(path: &[u8], text: &mut Vec<u8>) -> bool {
         return false;
     }
     let temporary = temporary_directory(path);
+    if temporary.is_none() && !inner.iter().any(u8::is_ascii_digit) {
+        return false;
+    }
     let mut start = 1;
     let mut changed = false;
+    let mut directory: &[u8] = b"";
     for part in inner.split(|&byte| byte == b'/') {
         text.push(b'/');
         let end = start + part.len();
         let is_file = end == path.len();
-        changed |= if temporary == Some(start) && !is_file {
+        changed |= if is_file && (matches!(directory, b"bin" | b"sbin") || directory.starts_with(b"lib")) {
+            text.extend_from_slice(part);
+            false
+        } else if temporary == Some(start) && !is_file {
             push_temporary(part, text)
         } else if start == PROC.len() && path.starts_with(PROC) && part.iter().all(u8::is_ascii_digit) {
             text.push(b'*');
@@ -55,6 +64,7 @@ pub fn collapse_into(path: &[u8], text: &mut Vec<u8>) -> bool {
             push_part(part, text)
         };
         start = end + 1;
+        directory = part;
     }
     changed
 }
@@ -70,7 +80,17 @@ pub fn is_protected(path: &[u8]) -> bool {
     };
     let end = inner.iter().position(|&byte| byte == b'/').unwrap_or(inner.len());
     let first = &inner[..end];
-    matches!(first, b"bin" | b"sbin" | b"usr" | b"etc" | b"nix" | b"gnu") || first.starts_with(b"lib")
+    // Written as bytes, which are compared in place: this is asked for every path of every event.
+    matches!(
+        first,
+        [b'b', b'i', b'n']
+            | [b's', b'b', b'i', b'n']
+            | [b'u', b's', b'r']
+            | [b'e', b't', b'c']
+            | [b'n', b'i', b'x']
+            | [b'g', b'n', b'u']
+            | [b'l', b'i', b'b', ..]
+    )
 }
 
 fn has_odd_part(inner: &[u8]) -> bool {

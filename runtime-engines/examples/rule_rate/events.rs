@@ -96,7 +96,7 @@ const READ: [&str; 14] = [
     "/usr/share/zoneinfo/UTC",
     "/usr/lib/python3.12/site-packages/django/db/models/query.py",
     "/etc/ssl/certs/ca-certificates.crt",
-    "/var/run/secrets/kubernetes.io/serviceaccount/token",
+    "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt",
     "/app/lib/jackson-databind-2.17.jar",
     "/etc/nsswitch.conf",
     "/sys/fs/cgroup/memory.max",

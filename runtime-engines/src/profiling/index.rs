@@ -1,6 +1,7 @@
 //! The entries of a profile by the numbers of their texts, to look up what an event does.
 
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
 use runtime_core::process::{ParentExe, RUNTIME};
@@ -12,7 +13,7 @@ use super::hash::KeyedSet;
 use super::interner::{Interner, Symbol};
 
 /// A process entry of one container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ProcessSymbols {
     container: Symbol,
     path: Symbol,
@@ -23,16 +24,56 @@ pub(super) struct ProcessSymbols {
     parent: Symbol,
 }
 
+impl Hash for ProcessSymbols {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self {
+            container,
+            path,
+            invoked_as,
+            argv0,
+            applet,
+            script,
+            parent,
+        } = *self;
+        state.write_u128(packed([container, path, parent, script]));
+        state.write_u128(packed([invoked_as, argv0, applet, Symbol::NONE]));
+    }
+}
+
+/// Four numbers at once: a hasher takes as long for one.
+fn packed(symbols: [Symbol; 4]) -> u128 {
+    symbols
+        .into_iter()
+        .fold(0, |all, symbol| all << 32 | u128::from(symbol.number()))
+}
+
 /// A network entry of one container. The port of a name is no part of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NetworkSymbols {
     pub(super) container: Symbol,
     pub(super) process: Symbol,
     pub(super) target: Target,
 }
 
+impl Hash for NetworkSymbols {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self {
+            container,
+            process,
+            target,
+        } = *self;
+        match target {
+            Target::Domain(name) => state.write_u128(packed([container, process, name, Symbol::NONE])),
+            Target::Address(address, port) => {
+                state.write_u128(packed([container, process, Symbol::NONE, Symbol::NONE]));
+                (address, port).hash(state);
+            }
+        }
+    }
+}
+
 /// What is reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Target {
     Domain(Symbol),
     /// With `None` for every port.

@@ -11,6 +11,10 @@ pub(super) struct Symbol(u32);
 impl Symbol {
     /// That there is no text.
     pub(super) const NONE: Self = Self(0);
+
+    pub(super) fn number(self) -> u32 {
+        self.0
+    }
 }
 
 /// Gives numbers to texts. A number that nobody uses any more is given to another text.

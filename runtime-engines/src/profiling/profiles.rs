@@ -14,7 +14,7 @@ use runtime_core::{
 
 use super::flagged::Flagged;
 use super::group::{Group, Place, Shared, Version, now_of};
-use super::hash::KeyedMap;
+use super::hash::IdMap;
 use super::interner::{Interner, Symbol};
 use super::near::Expected;
 
@@ -31,7 +31,7 @@ pub struct Profiles {
     settings: Settings,
     groups: Vec<Option<Group>>,
     places: BTreeMap<ProfileKey, usize>,
-    bindings: KeyedMap<ContainerId, Binding>,
+    bindings: IdMap<ContainerId, Binding>,
     interner: Interner,
     flagged: Flagged,
     scratch: Vec<u8>,
@@ -67,7 +67,7 @@ impl Profiles {
             settings,
             groups: Vec::new(),
             places: BTreeMap::new(),
-            bindings: KeyedMap::default(),
+            bindings: IdMap::default(),
             interner: Interner::new(),
             flagged: Flagged::default(),
             scratch: Vec::new(),

@@ -12,6 +12,7 @@ use crate::profile::entry::{Destination, EntryMeta, NetworkEntry, ProcessEntry, 
 use crate::profile::key::ImageSet;
 use crate::profile::model::{Entries, Profile, Retired};
 use crate::profile::status::{Phase, State};
+use crate::time::Timestamp;
 
 pub(super) fn manifest(profile: &Profile) -> RuntimeProfileManifest {
     let Profile {
@@ -105,7 +106,7 @@ fn process(entry: &ProcessEntry, meta: Option<&EntryMeta>) -> ProcessSpec {
         script: script.map(ManifestText),
         parent_path: parent_text(&entry.parent).into(),
         source: meta.map_or(Source::User, |meta| meta.source),
-        first_seen: meta.map(|meta| meta.first_seen),
+        first_seen: first_seen(meta),
         nodes: nodes(meta),
     }
 }
@@ -121,9 +122,15 @@ fn destination(entry: &NetworkEntry, meta: Option<&EntryMeta>) -> NetworkSpec {
         port,
         process_path: entry.process_path.clone().into(),
         source: meta.map_or(Source::User, |meta| meta.source),
-        first_seen: meta.map(|meta| meta.first_seen),
+        first_seen: first_seen(meta),
         nodes: nodes(meta),
     }
+}
+
+/// When the entry was first seen, where that is known: what people write has no time.
+fn first_seen(meta: Option<&EntryMeta>) -> Option<Timestamp> {
+    meta.map(|meta| meta.first_seen)
+        .filter(|&time| time != Timestamp::default())
 }
 
 fn nodes(meta: Option<&EntryMeta>) -> Vec<String> {

@@ -245,6 +245,21 @@ fn check(before: &World, input: &Input, after: &World, effects: &[Effect]) {
         Input::ImageSetChanged { .. } | Input::Disabled | Input::Reset | Input::Enabled | Input::Discovered
     );
     assert!(says_otherwise || count(&Effect::ClearLearned) == 0, "{}", told());
+    if let Phase::Partial(reason) = old.phase
+        && !says_otherwise
+        && new.phase != old.phase
+    {
+        let startup = match input {
+            Input::StartupSeen => true,
+            Input::Report { progress, .. } => progress.startup_seen,
+            _ => false,
+        };
+        assert!(
+            startup && reason == Reason::StartupNotObserved,
+            "nothing makes up for it: {}",
+            told()
+        );
+    }
     if matches!(old.phase, Phase::Completed { .. }) {
         assert!(
             says_otherwise || matches!(new.phase, Phase::Completed { .. }),
