@@ -368,7 +368,7 @@ fn a_rule_that_no_event_can_satisfy_says_so() {
     // Rules are switched off like this.
     assert!(!rule("evt.num = 0 and proc.name = nc").can_hold);
     assert!(!rule("evt.type = execve and evt.type = clone").can_hold);
-    assert!(!rule("evt.type = procexit and proc.is_exe_upper_layer = true").can_hold);
+    assert!(!rule("evt.type = procexit and proc.is_exe_deleted = true").can_hold);
     let unsupplied = rule("proc.tty != 0 and proc.name = sh");
     assert_eq!(
         (unsupplied.can_hold, &unsupplied.unsupplied[..]),
