@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use runtime_core::{CgroupId, Container, Pid};
+use runtime_core::container::ContainerStart;
+use runtime_core::{BootTime, CgroupId, Container, Pid};
 use runtime_ebpf::container::{ContainerIndex, ExecHint, Lookup, Resolution};
 use tempfile::TempDir;
 
@@ -255,7 +256,14 @@ fn namespaces_tell(mut index: ContainerIndex) {
     let Resolution::Started(found) = index.resolve(cgroup.id(&index), hint(first[0])) else {
         panic!("not a container");
     };
-    assert_eq!(*found, cgroup.container(&index));
+    let expected = Container {
+        started: Some(ContainerStart {
+            time: BootTime::from_nanos(1),
+            pid: Pid(first[0]),
+        }),
+        ..cgroup.container(&index)
+    };
+    assert_eq!(*found, expected);
 
     let cgroup = TestCgroup::new("host");
     let process = cgroup.start("echo ready; exec sleep 300", &[]);

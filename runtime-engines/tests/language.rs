@@ -157,10 +157,7 @@ fn rules_are_judged_on_the_events_they_name() {
     assert!(holds("evt.type != execve", &mk_exit_event("/bin/a")));
     let any = "proc.name = a";
     assert!(holds(any, &mk_fork_event("/bin/a")) && holds(any, &mk_exit_event("/bin/a")));
-    assert!(!holds(
-        "proc.is_exe_upper_layer = false",
-        &mk_exit_event("/bin/a")
-    ));
+    assert!(!holds("proc.is_exe_deleted = false", &mk_exit_event("/bin/a")));
 }
 
 #[test]

@@ -115,7 +115,7 @@ fn the_cost_of_an_event() {
     let container = mk_member(1);
     let events: Vec<Event> = (0..ENTRIES).map(|number| mk_event(number, &container)).collect();
     // In an order that is not the one in which they were learned. A real event was made a moment ago and is in the
-    // nearest cache, as a hundred are here; of many the machine has to fetch each event first.
+    // nearest cache, as ten are here; of many the machine has to fetch each event first.
     let some = |count: usize| -> Vec<&Event> {
         (0..count)
             .map(|number| &events[number * 2_287 % ENTRIES])
@@ -139,7 +139,7 @@ fn the_cost_of_an_event() {
     assert_eq!(phase, Phase::Completed { empty: false });
     println!("a new entry:                             {learning:.0} ns");
     println!("an event that is known, while learning:  {known:.0} ns");
-    for count in [100, 1_000, ENTRIES] {
+    for count in [10, 100, 1_000, ENTRIES] {
         let cost = cost(&mut engine, &some(count));
         println!("an event that is allowed, of {count:>5}:      {cost:.0} ns");
     }

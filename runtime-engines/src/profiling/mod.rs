@@ -33,6 +33,7 @@ mod index;
 mod interner;
 mod near;
 mod profiles;
+mod recent;
 mod users;
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! All profiles of a node, and the containers that they are for.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use runtime_core::container::ContainerRole;
 use runtime_core::event::NetworkOperation;
@@ -17,6 +18,7 @@ use super::group::{Group, Place, Shared, Version, now_of};
 use super::hash::IdMap;
 use super::interner::{Interner, Symbol};
 use super::near::Expected;
+use super::recent::{Bound, Recent};
 
 /// The profiles of a node.
 ///
@@ -32,6 +34,7 @@ pub struct Profiles {
     groups: Vec<Option<Group>>,
     places: BTreeMap<ProfileKey, usize>,
     bindings: IdMap<ContainerId, Binding>,
+    recent: Recent,
     interner: Interner,
     flagged: Flagged,
     scratch: Vec<u8>,
@@ -68,6 +71,7 @@ impl Profiles {
             groups: Vec::new(),
             places: BTreeMap::new(),
             bindings: IdMap::default(),
+            recent: Recent::new(),
             interner: Interner::new(),
             flagged: Flagged::default(),
             scratch: Vec::new(),
@@ -92,6 +96,7 @@ impl Profiles {
     pub fn remove(&mut self, key: &ProfileKey) -> Option<Profile> {
         let place = self.places.remove(key)?;
         let group = self.groups[place].take()?;
+        self.recent.clear();
         let profile = group.profile.clone();
         group.release(&mut self.interner);
         let interner = &mut self.interner;
@@ -141,10 +146,7 @@ impl Profiles {
         }
         self.unbind(&container.id);
         let group = self.group_place(key, &image_set);
-        let name = container
-            .name
-            .clone()
-            .unwrap_or_else(|| container.id.as_str().to_owned());
+        let name = name_of(container).to_owned();
         let version = self.groups[group]
             .as_ref()
             .map_or(Version::None, |group| group.version_of(&image_set));
@@ -161,6 +163,7 @@ impl Profiles {
     /// The container is gone.
     pub fn unbind(&mut self, container: &ContainerId) {
         if let Some(binding) = self.bindings.remove(container) {
+            self.recent.clear();
             self.interner.release(binding.symbol);
         }
     }
@@ -333,11 +336,20 @@ impl Profiles {
     /// it.
     pub fn judge(&mut self, event: &Event, findings: &mut Vec<Finding>) {
         let Some(container) = &event.container else { return };
-        let Some(binding) = self.bindings.get(&container.id) else {
+        let Some(Bound {
+            group,
+            symbol,
+            version,
+        }) = self.bound(container)
+        else {
             return;
         };
-        let place = binding.group;
-        let Some(group) = &mut self.groups[place] else {
+        let place = Place {
+            container: name_of(container),
+            symbol,
+            version,
+        };
+        let Some(group) = &mut self.groups[group] else {
             return;
         };
         if !findings.is_empty() {
@@ -363,7 +375,7 @@ impl Profiles {
             _ => return,
         };
         // A start can make a profile be learned again, this very event included.
-        if exec.is_some_and(|exec| exec.startup) && binding.version == Version::Present {
+        if exec.is_some_and(|exec| exec.startup) && version == Version::Present {
             group.apply(&Input::StartupSeen, now_of(event), &mut self.interner);
         }
         let learns = group.profile.state.phase.learns();
@@ -373,8 +385,8 @@ impl Profiles {
             scratch: &mut self.scratch,
         };
         match &event.activity {
-            Activity::Network(network) => group.reach(event, network, binding.place(), &mut shared, findings),
-            _ => group.exec(event, binding.place(), &mut shared, findings),
+            Activity::Network(network) => group.reach(event, network, place, &mut shared, findings),
+            _ => group.exec(event, place, &mut shared, findings),
         }
     }
 
@@ -417,6 +429,28 @@ impl Profiles {
         self.interner.len()
     }
 
+    /// What the container of an event is bound to.
+    fn bound(&mut self, container: &Arc<Container>) -> Option<Bound> {
+        if let Some(bound) = self.recent.find(container) {
+            return Some(bound);
+        }
+        let binding = self.bindings.get_mut(&container.id)?;
+        if binding.name != name_of(container) {
+            // More became known of it since.
+            name_of(container).clone_into(&mut binding.name);
+            let former = binding.symbol;
+            binding.symbol = self.interner.acquire(binding.name.as_bytes());
+            self.interner.release(former);
+        }
+        let bound = Bound {
+            group: binding.group,
+            symbol: binding.symbol,
+            version: binding.version,
+        };
+        self.recent.keep(container, bound);
+        Some(bound)
+    }
+
     fn apply_all(&mut self, input: &Input, now: Now) -> Vec<Change> {
         let mut changes = Vec::new();
         for place in 0..self.groups.len() {
@@ -443,6 +477,7 @@ impl Profiles {
     /// Finds out anew which version the group's containers are of.
     fn bind_anew(&mut self, place: usize) {
         let Some(group) = &self.groups[place] else { return };
+        self.recent.clear();
         for binding in self
             .bindings
             .values_mut()
@@ -468,4 +503,9 @@ impl Profiles {
         self.places.insert(key.clone(), place);
         place
     }
+}
+
+/// The name that a container's entries are kept under.
+fn name_of(container: &Container) -> &str {
+    container.name.as_deref().unwrap_or(container.id.as_str())
 }

@@ -690,6 +690,25 @@ fn a_group_that_is_removed_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_container_whose_name_becomes_known_goes_by_it() {
+    let mut world = World::learning();
+    let renamed = in_container("c1", "web", exec("/bin/ls", APP));
+    world.see(&startup());
+    for _ in 0..3 {
+        world.see(&renamed);
+    }
+    assert_eq!(
+        world.entries(),
+        ["app: /usr/bin/app < (runtime)", "web: /bin/ls < /usr/bin/app"]
+            .map(str::to_owned)
+            .into()
+    );
+    let key = world.key.clone();
+    world.profiles().remove(&key);
+    assert_eq!(world.profiles().texts(), 0);
+}
+
+#[test]
 fn strangers_and_sandboxes_are_left_alone() {
     let mut world = World::learned(&[]);
     assert_eq!(
