@@ -253,7 +253,60 @@ impl From<&Activity> for AlertActivity {
     }
 }
 
+/// Something that is wrong with the protection itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Health<'a> {
+    /// The engine that it concerns.
+    pub engine: EngineKind,
+    /// What kind of thing, in a stable word: it stands for the rule's id.
+    pub rule: &'a str,
+    /// What is wrong, for a person.
+    pub title: &'a str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What exactly, and where.
+    pub subject: &'a str,
+}
+
+/// The tag of alerts about the protection itself.
+pub const HEALTH_TAG: &str = "health";
+
 impl Alert {
+    /// The alert that tells, at `time`, of something that is wrong with the protection itself. The process in it is the
+    /// one that protects; it is in no container as far as alerts are concerned.
+    pub fn health(health: Health<'_>, time: Timestamp, node: &str, process: AlertProcess) -> Self {
+        let Health {
+            engine,
+            rule,
+            title,
+            severity,
+            subject,
+        } = health;
+        Self {
+            id: time_ordered_id(time),
+            time,
+            engine,
+            rule: printable(rule),
+            title: printable(title),
+            output: None,
+            severity,
+            tags: vec![HEALTH_TAG.to_owned()],
+            action: Action::Alerted,
+            action_detail: None,
+            node: printable(node),
+            pod_group: None,
+            pod: None,
+            container: None,
+            process,
+            activity: AlertActivity::Other {
+                op: printable(rule),
+                target: Some(subject.into()),
+            },
+            count: 1,
+            repeat_of: None,
+        }
+    }
+
     /// The alert that tells of `finding` in `event` on the node `node`, and of the action taken.
     pub fn new(event: &Event, finding: &Finding, node: &str, taken: (Action, Option<String>)) -> Self {
         let container = event.container.as_deref();

@@ -353,6 +353,13 @@ fn what_is_malformed_is_named_and_what_is_right_still_loads() {
     let manifest = policy("sometimes");
     let policies = mk_policies(&[("a.yaml", &manifest), ("b.yaml", &broken), ("c.yaml", &good)]);
     let mut daemon = turn.daemon_with(policies.path());
+    // Whoever watches alerts need not read the log.
+    let told = daemon.alert("the refused rule", |alert| {
+        let target = alert["activity"]["target"].as_str();
+        alert["rule"] == "policy-problem" && target.is_some_and(|target| target.contains("no.such.field"))
+    });
+    assert_eq!(told["tags"], serde_json::json!(["health"]), "{told:#}");
+    assert_eq!(told["process"]["pid"], daemon.pid());
     let at = policies.path().display();
     let log = daemon.log().to_owned();
     let refused = log

@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use runtime_core::policy::Problem;
 use runtime_core::{AlertSink, Loss, PolicySource, Responder, SensorItem};
 use tracing::{error, info, warn};
 
@@ -14,6 +15,7 @@ use crate::counters::Counters;
 use crate::delivery::{self, QUEUE};
 use crate::error::{Error, chain};
 use crate::guard::{Guard, Judge, Surroundings};
+use crate::health::Complaints;
 use crate::kills;
 use crate::memory;
 use crate::metrics::{Source, Vitals};
@@ -51,6 +53,8 @@ pub(crate) struct Parts<E, R, A, S, C: Compiler> {
     pub(crate) sink: A,
     pub(crate) judge: C::Judge,
     pub(crate) policies: Policies<S, C>,
+    /// What was refused of the policies that the judge stands for.
+    pub(crate) problems: Vec<Problem>,
     pub(crate) node: String,
     pub(crate) clock: Clock,
     pub(crate) counters: Arc<Counters>,
@@ -75,6 +79,7 @@ where
         mut sink,
         judge,
         mut policies,
+        problems,
         node,
         clock,
         counters,
@@ -134,7 +139,17 @@ where
     };
 
     let goes_on = || !stop.load(Ordering::Relaxed) && !watching.is_finished() && !killing.is_finished();
-    supervise(&mut policies, &judge_sender, &losses, &counters, &vitals, goes_on);
+    let supervisor = Supervisor {
+        policies: &mut policies,
+        judges: &judge_sender,
+        losses: &losses,
+        counters: &counters,
+        vitals: &vitals,
+        teller: &teller,
+        reporter: Reporter::default(),
+        complaints: Complaints::default(),
+    };
+    supervisor.run(&problems, goes_on);
     // Where one of the threads has ended on its own, the others have not been told.
     stop.store(true, Ordering::Relaxed);
     vitals.end();
@@ -254,53 +269,66 @@ fn watch<E: Source, J: Judge, R: Responder>(
     }
 }
 
-/// The main thread's part, until the end is asked for or a thread has ended on its own.
-fn supervise<S: PolicySource, C: Compiler>(
-    policies: &mut Policies<S, C>,
-    judges: &Sender<C::Judge>,
-    losses: &Receiver<Loss>,
-    counters: &Counters,
-    vitals: &Vitals,
-    goes_on: impl Fn() -> bool,
-) {
-    let mut reporter = Reporter::default();
-    let (mut last_reload, mut last_report) = (Instant::now(), Instant::now());
-    while goes_on() {
-        thread::sleep(TICK);
-        if last_reload.elapsed() >= RELOAD {
-            last_reload = Instant::now();
-            reload(policies, judges);
-        }
-        for loss in losses.try_iter() {
-            reporter.lost(&loss);
-        }
-        if last_report.elapsed() >= REPORT {
-            last_report = Instant::now();
-            reporter.report(counters, &vitals.stats());
-        }
-    }
-    for loss in losses.try_iter() {
-        reporter.lost(&loss);
-    }
-    reporter.report(counters, &vitals.stats());
+/// The main thread's part: it looks after policies, and after what is to be said of the daemon itself.
+struct Supervisor<'a, S, C: Compiler> {
+    policies: &'a mut Policies<S, C>,
+    judges: &'a Sender<C::Judge>,
+    losses: &'a Receiver<Loss>,
+    counters: &'a Counters,
+    vitals: &'a Vitals,
+    teller: &'a Teller,
+    reporter: Reporter,
+    complaints: Complaints,
 }
 
-fn reload<S: PolicySource, C: Compiler>(policies: &mut Policies<S, C>, judges: &Sender<C::Judge>) {
-    if !policies.changed() {
-        return;
-    }
-    match policies.load() {
-        Ok(loaded) => {
-            log_loaded(&loaded);
-            // Only a sensor's thread that has ended does not take it, and then we end as well.
-            drop(judges.send(loaded.judge));
-            memory::give_back();
+impl<S: PolicySource, C: Compiler> Supervisor<'_, S, C> {
+    /// Goes on until the end is asked for or a thread has ended on its own. `problems` are those of the policies that
+    /// are in force from the start on.
+    fn run(mut self, problems: &[Problem], goes_on: impl Fn() -> bool) {
+        self.complaints.loaded(problems, self.teller);
+        let (mut last_reload, mut last_report) = (Instant::now(), Instant::now());
+        while goes_on() {
+            thread::sleep(TICK);
+            if last_reload.elapsed() >= RELOAD {
+                last_reload = Instant::now();
+                self.reload();
+            }
+            self.take_in_losses();
+            if last_report.elapsed() >= REPORT {
+                last_report = Instant::now();
+                self.reporter.report(self.counters, &self.vitals.stats());
+                self.complaints.tick(last_report, self.teller);
+            }
         }
-        Err(error) => {
-            error!(
-                "policy problem: {}; what was in force stays in force",
-                chain(&*error)
-            );
+        self.take_in_losses();
+        self.reporter.report(self.counters, &self.vitals.stats());
+        self.complaints.finish(self.teller);
+    }
+
+    fn take_in_losses(&mut self) {
+        for loss in self.losses.try_iter() {
+            self.reporter.lost(&loss);
+            self.complaints.lost(&loss);
+        }
+    }
+
+    fn reload(&mut self) {
+        if !self.policies.changed() {
+            return;
+        }
+        match self.policies.load() {
+            Ok(loaded) => {
+                log_loaded(&loaded);
+                self.complaints.loaded(&loaded.problems, self.teller);
+                // Only a sensor's thread that has ended does not take it, and then we end as well.
+                drop(self.judges.send(loaded.judge));
+                memory::give_back();
+            }
+            Err(error) => {
+                let reason = format!("{}; what was in force stays in force", chain(&*error));
+                error!("policy problem: {reason}");
+                self.complaints.not_loaded(&reason, self.teller);
+            }
         }
     }
 }

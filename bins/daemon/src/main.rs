@@ -18,6 +18,7 @@ mod daemon;
 mod delivery;
 mod error;
 mod guard;
+mod health;
 mod kills;
 mod memory;
 mod metrics;

@@ -1,9 +1,13 @@
 //! The words: alerts, folded and handed on to delivery. Any thread may tell something, and none waits for long.
 
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
+use runtime_core::alert::{AlertProcess, Health};
 use runtime_core::folding::{Folder, SeriesKey};
-use runtime_core::{Action, Alert, BootTime, Event, Finding, Response, Verdict};
+use runtime_core::{Action, Alert, BootTime, Event, Finding, Pid, RawString, Response, Verdict};
 
 use crate::counters::Counters;
 use crate::delivery::Outbox;
@@ -18,6 +22,8 @@ pub(crate) type Taken = (Action, String);
 pub(crate) struct Teller {
     /// The node's name.
     node: String,
+    /// This process, for what there is to say of it.
+    own: AlertProcess,
     clock: Clock,
     counters: Arc<Counters>,
     /// `None` from the end on. It is locked for as long as a map takes, never while anybody waits.
@@ -37,6 +43,7 @@ impl Teller {
         };
         Self {
             node,
+            own: own_process(),
             clock,
             counters,
             open: Mutex::new(Some(open)),
@@ -72,6 +79,15 @@ impl Teller {
         }
     }
 
+    /// Tells of something that is wrong with the protection itself.
+    pub(crate) fn tell_health(&self, health: Health<'_>) {
+        let alert = Alert::health(health, SystemTime::now().into(), &self.node, self.own.clone());
+        match &mut *self.open() {
+            Some(Open { outbox, .. }) => outbox.push(alert),
+            None => self.counters.alerts_lost.add(1),
+        }
+    }
+
     /// Sends on what has become due by the passing of time.
     pub(crate) fn tick(&self) {
         if let Some(Open { folder, outbox }) = &mut *self.open() {
@@ -93,6 +109,24 @@ impl Teller {
     fn open(&self) -> MutexGuard<'_, Option<Open>> {
         // A thread that panicked has at worst not told what it was about to.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// This process as alerts tell of it. What cannot be found out of it is left empty.
+fn own_process() -> AlertProcess {
+    let raw = |path: PathBuf| RawString::from(path.into_os_string().into_vec().as_slice());
+    AlertProcess {
+        pid: Pid(std::process::id()),
+        path: std::env::current_exe().map(raw).unwrap_or_default(),
+        invoked_as: None,
+        script: None,
+        args: std::env::args_os().map(|arg| raw(arg.into())).collect(),
+        args_truncated: false,
+        cwd: std::env::current_dir().ok().map(raw),
+        uid: rustix::process::getuid().as_raw(),
+        start_time: SystemTime::now().into(),
+        parent_path: None,
+        ancestors: Vec::new(),
     }
 }
 

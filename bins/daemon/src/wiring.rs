@@ -90,6 +90,7 @@ pub(crate) fn start(settings: Settings) -> Result<ExitCode, Error> {
         sink: sink(alerts),
         judge: loaded.judge,
         policies,
+        problems: loaded.problems,
         node: node_name,
         clock: Arc::new(boot_time),
         counters,

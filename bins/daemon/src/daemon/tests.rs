@@ -123,6 +123,7 @@ fn start_with(
         sink,
         judge: ByPath::new(&[("miner", Response::Kill)]),
         policies: Policies::new(Some(rule.clone()), OneRule),
+        problems: Vec::new(),
         node: "node-1".into(),
         clock: Arc::new(|| BootTime::from_nanos(2_000_000)),
         counters: Arc::clone(&counters),
