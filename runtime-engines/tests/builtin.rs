@@ -218,6 +218,23 @@ fn ordinary_work_is_quiet() {
         write(install("/usr/bin/dpkg").build(), "/usr/bin/new"),
         write(install("/usr/bin/dpkg").build(), "/etc/cron.d/new"),
         install("/usr/sbin/nginx").origin(Some(Origin::Dropped)).build(),
+        write(
+            ExecBuilder::new("/usr/libexec/platform-python3.6")
+                .script("/usr/bin/dnf")
+                .build(),
+            "/etc/passwd",
+        ),
+        // An image is built.
+        write(
+            mk_exec_event("/kaniko/executor", &["/kaniko/executor"]),
+            "/etc/passwd",
+        ),
+        write(
+            ExecBuilder::new("/bin/sed")
+                .ancestors(&["/bin/sh", "/kaniko/executor"])
+                .build(),
+            "/etc/group",
+        ),
         // Shells, cron, builds.
         mk_exec_event("/bin/bash", &["bash", "-c", "make -j4 && make install"]),
         mk_exec_event(
