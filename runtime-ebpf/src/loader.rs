@@ -142,16 +142,19 @@ impl Loaded {
     /// old is taken away last.
     ///
     /// System calls are looked at from the first filter on that wants any.
-    pub(crate) fn set_filter(&mut self, filter: Filter) -> Result<(), SensorError> {
+    /// `btf` are the kernel's types, where somebody has read them already: that takes its time.
+    pub(crate) fn set_filter(&mut self, filter: Filter, btf: Option<&Btf>) -> Result<(), SensorError> {
         let wanted = filter.handlers();
         // Large, and read only when something has to be loaded.
         let new = wanted
             .iter()
             .any(|handler| !self.handlers_ready.contains(handler));
-        let btf = (new || (!wanted.is_empty() && !self.sees_calls))
+        let needed = new || (!wanted.is_empty() && !self.sees_calls);
+        let read = (needed && btf.is_none())
             .then(|| Btf::from_sys_fs().map_err(|source| SensorError::Btf(Box::new(source))))
             .transpose()?;
-        if let Some(btf) = &btf {
+        let btf = btf.or(read.as_ref()).filter(|_| needed);
+        if let Some(btf) = btf {
             for handler in wanted {
                 self.load_handler(handler, btf)?;
             }
@@ -181,7 +184,7 @@ impl Loaded {
         self.filter = filter;
         self.forget_answers()?;
         if let Some(btf) = btf.filter(|_| !self.sees_calls) {
-            attach_hook(&mut self.programs, self.attachment, SYSTEM_CALLS, &btf)?;
+            attach_hook(&mut self.programs, self.attachment, SYSTEM_CALLS, btf)?;
             self.attach_rings()?;
             self.sees_calls = true;
         }

@@ -153,7 +153,6 @@ impl Sensor {
         let btf = Btf::from_sys_fs().map_err(|source| SensorError::Btf(Box::new(source)))?;
         let (mut loaded, rings) = Loaded::load(&settings, plan, &btf)?;
         loaded.attach(plan, &btf)?;
-        drop(btf);
         let index = ContainerIndex::discover(&options.containers)?;
         let mut sensor = Self {
             loaded,
@@ -169,7 +168,7 @@ impl Sensor {
         };
         sensor.tell_of_cgroups();
         sensor.seed(&options.containers.proc_root);
-        sensor.set_needs(&options.needs)?;
+        sensor.take_needs(&options.needs, Some(&btf))?;
         Ok(sensor)
     }
 
@@ -219,7 +218,11 @@ impl Sensor {
     /// What both the old needs and the new ones want is delivered without a gap. Once anything is needed that system
     /// calls make, the end of every system call on the machine is looked at, and stays so.
     pub fn set_needs(&mut self, needs: &Needs) -> Result<(), SensorError> {
-        self.loaded.set_filter(Filter::of(needs))?;
+        self.take_needs(needs, None)
+    }
+
+    fn take_needs(&mut self, needs: &Needs, btf: Option<&Btf>) -> Result<(), SensorError> {
+        self.loaded.set_filter(Filter::of(needs), btf)?;
         self.state.wants_dns = needs.classes.contains(&EventClass::Dns);
         if self.loaded.filter().packets
             && let Err(error) = self.attach_packets()

@@ -200,7 +200,14 @@ impl Scene {
                     });
                 }
             }
-            SensorItem::Lost(loss) => panic!("{loss:?}"),
+            SensorItem::Lost(loss) => {
+                // Whatever else happens on this machine is no matter here.
+                let own = loss
+                    .container
+                    .as_ref()
+                    .is_some_and(|of| of.id.as_str() == container.id());
+                assert!(!own, "{loss:?}");
+            }
             SensorItem::ContainerStarted(_) | SensorItem::ContainerStopped(_) => {}
         };
         sensor.poll(timeout, &mut take).unwrap();
