@@ -65,6 +65,10 @@ pub(crate) struct Loaded {
     /// The same, for what `io_uring` does.
     ring_handlers: ProgramArray<MapData>,
     handlers_ready: Vec<Handler>,
+    /// The same, and whether that is what it should be.
+    ring_ready: Vec<Handler>,
+    rings_pending: bool,
+    sees_rings: bool,
     // Last, so that the programs go after the maps' handles; the kernel keeps what is in use.
     programs: Ebpf,
 }
@@ -122,6 +126,9 @@ impl Loaded {
             filter: Filter::default(),
             attachment: plan.attachment,
             handlers_ready: Vec::new(),
+            ring_ready: Vec::new(),
+            rings_pending: false,
+            sees_rings: false,
             sees_calls: false,
             sees_packets: false,
             handlers,
@@ -185,14 +192,35 @@ impl Loaded {
         self.forget_answers()?;
         if let Some(btf) = btf.filter(|_| !self.sees_calls) {
             attach_hook(&mut self.programs, self.attachment, SYSTEM_CALLS, btf)?;
-            self.attach_rings()?;
             self.sees_calls = true;
         }
         Ok(())
     }
 
-    /// Looks at what `io_uring` does from now on, where the kernel has it.
-    fn attach_rings(&mut self) -> Result<(), SensorError> {
+    /// Whether what `io_uring` does is not looked at as it should be.
+    pub(crate) fn rings_pending(&self) -> bool {
+        self.rings_pending
+    }
+
+    /// Looks at what `io_uring` does from now on, where the kernel has it. It is apart from the rest because the verifier
+    /// takes its time: nobody is to wait for it at the start, when a miner may be running already.
+    pub(crate) fn attach_rings(&mut self) -> Result<(), SensorError> {
+        self.rings_pending = false;
+        for handler in self.handlers_ready.clone() {
+            if let Some(name) = handler
+                .ring_program()
+                .filter(|_| !self.ring_ready.contains(&handler))
+            {
+                let program = load_raw(&mut self.programs, name)?;
+                self.ring_handlers
+                    .set(handler as u32, &program, 0)
+                    .map_err(map_error("ring_handlers"))?;
+                self.ring_ready.push(handler);
+            }
+        }
+        if std::mem::replace(&mut self.sees_rings, true) {
+            return Ok(());
+        }
         for (program, hooks) in [
             ("ring_completed", &RING_COMPLETED[..]),
             ("ring_submitted", &RING_SUBMITTED[..]),
@@ -217,13 +245,8 @@ impl Loaded {
         self.handlers
             .set(handler as u32, &program, 0)
             .map_err(map_error("handlers"))?;
-        if let Some(name) = handler.ring_program() {
-            let program = load_named(&mut self.programs, name.into(), SYSTEM_CALLS, btf)?;
-            self.ring_handlers
-                .set(handler as u32, &program, 0)
-                .map_err(map_error("ring_handlers"))?;
-        }
         self.handlers_ready.push(handler);
+        self.rings_pending = true;
         Ok(())
     }
 
@@ -470,6 +493,23 @@ fn load_program(
     btf: &Btf,
 ) -> Result<ProgramFd, SensorError> {
     load_named(programs, program_name(how, name), hook, btf)
+}
+
+/// Loads a raw tracepoint's program without attaching it, and gives a handle to it.
+fn load_raw(programs: &mut Ebpf, name: &str) -> Result<ProgramFd, SensorError> {
+    let Some(Program::RawTracePoint(program)) = programs.program_mut(name) else {
+        return Err(SensorError::Missing {
+            kind: "program",
+            name: name.into(),
+        });
+    };
+    let loaded = program
+        .load()
+        .and_then(|()| program.fd()?.try_clone().map_err(Into::into));
+    loaded.map_err(|source| SensorError::Program {
+        program: name.into(),
+        source: Box::new(source),
+    })
 }
 
 /// The same, by the program's whole name.

@@ -66,6 +66,7 @@ pub(crate) fn start(settings: Settings) -> Result<ExitCode, Error> {
     let options = SensorOptions {
         needs: loaded.judge.needs(),
         host: host_monitoring,
+        quick_start: true,
         ..SensorOptions::default()
     };
     let sensor = Sensor::start(&options).map_err(|error| Error::SensorStart(error.into()))?;
