@@ -42,6 +42,10 @@ pub(crate) struct Rings {
 }
 
 /// The loaded programs and their maps; dropping it detaches everything.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says of one part whether it is loaded"
+)]
 pub(crate) struct Loaded {
     reader: Array<MapData, u32>,
     cgroups: BpfHashMap<MapData, u64, [u8; 16]>,
