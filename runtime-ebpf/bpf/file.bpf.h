@@ -79,9 +79,10 @@ __noinline u32 sets_of_argument(u64 address, u64 descriptor)
 	text[base] = '/';
 	u32 at = first == '/' ? base : base + 1;
 	long length = bpf_probe_read_user_str(&text[at & (FILTER_PATH - 1)], FILTER_PATH, (void *)address);
-	if (length <= 0 || filter->suffixes)
+	if (length <= 0)
 		return filter->any;
-	length += at - 1;
+	/* Without the NUL. As a long: an unsigned -1 would be many. */
+	length += (long)at - 1;
 	/* A text that is not the plain path: symbolic links apart, which only the kernel follows. */
 	u8 before = 0;
 	for (u32 i = 0; i < FILTER_PATH; i++) {
@@ -92,7 +93,8 @@ __noinline u32 sets_of_argument(u64 address, u64 descriptor)
 			return filter->any;
 		before = c;
 	}
-	return filter->all | look_up_sets(&prefixes, &keys->key, length);
+	/* Its end is not looked up: it may be any of those that there are. */
+	return filter->all | filter->suffixes | look_up_sets(&prefixes, &keys->key, length);
 }
 
 static __always_inline int handle_open(void)

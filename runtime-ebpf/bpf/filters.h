@@ -101,7 +101,7 @@ struct file_key {
 struct filter {
 	u32 all;             /* sets that hold all files */
 	u32 any;             /* sets that are not empty */
-	u32 suffixes;        /* whether there are suffixes */
+	u32 suffixes;        /* sets that have suffixes */
 	u32 generation;      /* another one for each change, so that old answers are forgotten */
 	u32 unseen_moves;    /* renames may be over without being heard of: no answer is kept any more */
 };

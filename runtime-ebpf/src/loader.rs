@@ -179,8 +179,8 @@ impl Loaded {
             either(self.filter.all, filter.all),
             either(self.filter.any, filter.any),
         );
-        let has_suffixes = !self.filter.suffixes.is_empty() || !filter.suffixes.is_empty();
-        self.write_filter(all, any, has_suffixes)?;
+        let suffixes = either(self.filter.sets_with_suffixes(), filter.sets_with_suffixes());
+        self.write_filter(all, any, suffixes)?;
         for (&place, entry) in &filter.calls {
             self.calls.set(place, entry, 0).map_err(map_error("calls"))?;
         }
@@ -189,7 +189,7 @@ impl Loaded {
                 self.calls.set(place, [0; 8], 0).map_err(map_error("calls"))?;
             }
         }
-        self.write_filter(filter.all, filter.any, !filter.suffixes.is_empty())?;
+        self.write_filter(filter.all, filter.any, filter.sets_with_suffixes())?;
         take_from_trie(&mut self.prefixes, &self.filter.prefixes, &filter.prefixes);
         take_from_trie(&mut self.suffixes, &self.filter.suffixes, &filter.suffixes);
         self.filter = filter;
@@ -319,17 +319,17 @@ impl Loaded {
 
     /// Makes the kernel find out anew which sets files are in.
     pub(crate) fn forget_answers(&mut self) -> Result<(), SensorError> {
-        self.write_filter(self.filter.all, self.filter.any, !self.filter.suffixes.is_empty())
+        self.write_filter(self.filter.all, self.filter.any, self.filter.sets_with_suffixes())
     }
 
-    fn write_filter(&mut self, all: Sets, any: Sets, suffixes: bool) -> Result<(), SensorError> {
+    fn write_filter(&mut self, all: Sets, any: Sets, suffixes: Sets) -> Result<(), SensorError> {
         let [.., generation, unseen_moves] = self.filters.get(&0, 0).map_err(map_error("filters"))?;
         // The kernel counts on as well; a step that it makes in between may be lost, but not both.
         let generation = generation.wrapping_add(1 << 16);
         let words = [
             u32::from(all.0),
             u32::from(any.0),
-            u32::from(suffixes),
+            u32::from(suffixes.0),
             generation,
             unseen_moves,
         ];

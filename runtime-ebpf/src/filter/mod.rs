@@ -87,6 +87,11 @@ impl Filter {
         Handler::ALL.into_iter().filter(used).collect()
     }
 
+    /// The sets that some file is in by the end of its path.
+    pub(crate) fn sets_with_suffixes(&self) -> Sets {
+        paths::sets_of_any(&self.suffixes)
+    }
+
     fn add(&mut self, spec: &CallSpec, entry: [u8; 8]) {
         if let Some(number) = spec.native() {
             self.calls.insert(u32::from(number), entry);

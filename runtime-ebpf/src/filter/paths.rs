@@ -79,6 +79,16 @@ impl PathSets {
     }
 }
 
+/// The sets that any entry of a trie puts files into.
+pub(super) fn sets_of_any(trie: &HashMap<PathKey, PathSets>) -> Sets {
+    let mut sets = Sets::default();
+    for entry in trie.values() {
+        sets.add(entry.prefix);
+        sets.add(entry.exact);
+    }
+    sets
+}
+
 /// The texts of one trie with what each says by itself.
 type Entries = BTreeMap<Vec<u8>, PathSets>;
 
@@ -239,5 +249,13 @@ mod tests {
         );
         needs.reads.exact.retain(|path| path.len() < 5);
         assert_eq!(super::super::check_needs(&needs), Ok(()));
+    }
+
+    #[test]
+    fn endings_that_are_asked_for_in_one_set_say_nothing_of_another() {
+        let mut needs = Needs::default();
+        needs.writes.suffixes.insert(b"/release_agent".to_vec());
+        needs.reads.exact.insert(b"/etc/shadow".to_vec());
+        assert_eq!(Filter::of(&needs).sets_with_suffixes(), Sets::WRITES);
     }
 }

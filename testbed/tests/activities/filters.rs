@@ -54,6 +54,29 @@ fn only_watched_files_are_told_of() {
 }
 
 #[test]
+fn what_is_not_there_is_told_of_only_where_it_may_be_watched() {
+    use libc::SYS_openat;
+    let watched = needs(|needs| {
+        needs.reads.exact.insert(b"/etc/secret".to_vec());
+        needs.writes.suffixes.insert(b"/release_agent".to_vec());
+    });
+    let mut scene = Scene::new(watched);
+    let open = |path: &str, flags: i32| calls![SYS_openat, CWD, format!("s:{path}"), flags];
+    check(&mut scene, &open("/usr/lib/none.so", 0), &[]);
+    check(&mut scene, &open("/no/release_agent", 0), &[]);
+    check(
+        &mut scene,
+        &open("/etc/secret", 0),
+        &["openat attempted argument read /etc/secret"],
+    );
+    check(
+        &mut scene,
+        &open("/no/release_agent", 1),
+        &["openat attempted argument write /no/release_agent"],
+    );
+}
+
+#[test]
 fn a_watched_file_is_seen_by_any_other_name() {
     use libc::{SYS_link, SYS_mount, SYS_openat, SYS_rename, SYS_unshare};
     let watched = needs(|needs| {
