@@ -14,6 +14,9 @@ pub struct Needs {
     pub classes: BTreeSet<EventClass>,
     /// For each class the system calls that its events are made by. Exits and DNS have no calls.
     pub syscalls: BTreeMap<EventClass, BTreeSet<Syscall>>,
+    /// Whether sockets of the common families (IP and Unix) are needed when they are made, where `socket` is among the
+    /// calls; those of other families then are in any case.
+    pub common_sockets: bool,
     /// The files whose opens are needed where they neither are for writing nor create the file.
     pub reads: Paths,
     /// The files whose opens are needed where they are for writing or create the file.
@@ -47,6 +50,7 @@ impl Needs {
         Self {
             classes: classes.clone().collect(),
             syscalls: classes.map(|class| (class, calls())).collect(),
+            common_sockets: true,
             reads: Paths::everything(),
             writes: Paths::everything(),
             changes: Paths::everything(),
@@ -58,6 +62,7 @@ impl Needs {
         let Self {
             classes,
             syscalls,
+            common_sockets,
             reads,
             writes,
             changes,
@@ -66,6 +71,7 @@ impl Needs {
         for (class, calls) in syscalls {
             self.syscalls.entry(class).or_default().extend(calls);
         }
+        self.common_sockets |= common_sockets;
         self.reads.join(reads);
         self.writes.join(writes);
         self.changes.join(changes);

@@ -23,6 +23,7 @@ enum call_flags {
 	CALL_MULTIPLEX = 1 << 4,   /* i386's socketcall: the call is its first argument, its arguments the second's */
 	CALL_MANY = 1 << 5,        /* `path` points at an array of messages; the call returns twice (SYSTEM) */
 	CALL_STANDARD = 1 << 6,    /* only when the result is the descriptor of a standard stream */
+	CALL_UNCOMMON = 1 << 7,    /* a socket that is made: only of other families than IP and Unix */
 };
 
 /* What else is to be known of a call that concerns the system: `second` of its entry. */

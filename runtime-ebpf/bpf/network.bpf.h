@@ -293,6 +293,11 @@ static __always_inline int handle_socket(void)
 		call.address = argument(state, state->call.path);
 		call.length = argument(state, state->call.first);
 	}
+	if (call.operation == SOCKET_MAKE && flags & CALL_UNCOMMON) {
+		u32 family = call.descriptor;
+		if (family == AF_UNIX || family == AF_INET || family == AF_INET6)
+			return 0;
+	}
 	if (call.operation != SOCKET_SEND || !(flags & CALL_POINTER)) {
 		if (call.operation != SOCKET_SEND || call.address)
 			report_socket(call.descriptor, call.address, call.length, call.operation, call.place);

@@ -282,3 +282,10 @@ fn ordinary_work_is_quiet() {
         assert!(loud.is_empty(), "{event:#?}: {loud:#?}");
     }
 }
+
+/// Every connection begins with a socket, which no signature asks for by itself.
+#[test]
+fn ordinary_sockets_do_not_leave_the_kernel_for_it() {
+    let (rules, _) = RuleSet::compile(&[builtin()]);
+    assert!(!SignatureEngine::new(rules).needs().common_sockets);
+}

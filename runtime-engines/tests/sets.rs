@@ -390,3 +390,23 @@ fn calls_through_io_uring_are_calls() {
     ]));
     assert_eq!(judge(&mut engine, &event), ["r0"]);
 }
+
+#[test]
+fn sockets_are_asked_for_by_their_families() {
+    let common = |condition: &str| needs(condition).common_sockets;
+    assert!(!common("evt.type = socket and evt.arg.domain = AF_PACKET"));
+    assert!(!common(
+        "evt.type in (socket, connect) and evt.arg.domain in (AF_PACKET, AF_ALG) and proc.name = a"
+    ));
+    assert!(!common("evt.type = socket and evt.arg.domain contains AF_PACKET"));
+    assert!(common("evt.type = socket and evt.arg.domain contains INET"));
+    assert!(common("evt.type = socket"));
+    assert!(common("evt.type = socket and evt.arg.domain != AF_PACKET"));
+    assert!(common(
+        "evt.type = socket and evt.arg.domain in (AF_PACKET, AF_INET6)"
+    ));
+    assert!(common(
+        "evt.type = socket and (evt.arg.domain = AF_PACKET or proc.name = a)"
+    ));
+    assert!(!common("evt.type = connect"));
+}

@@ -66,6 +66,8 @@ pub(crate) mod call_flags {
     pub(crate) const MANY: u8 = 1 << 5;
     /// Only when the result is the descriptor of a standard stream.
     pub(crate) const STANDARD: u8 = 1 << 6;
+    /// A socket that is made: only of other families than IP and Unix. It depends on the needs.
+    pub(crate) const UNCOMMON: u8 = 1 << 7;
 }
 
 /// A system call and how its event is made: `struct call` in `bpf/filters.h`. Arguments are numbered from 1; 0 where

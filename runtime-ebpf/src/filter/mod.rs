@@ -56,13 +56,22 @@ impl Filter {
             files.writes.prefixes.insert(b"/proc/".to_vec());
         }
         let mut filter = paths::filter_paths(&files);
+        let uncommon = if needs.common_sockets {
+            0
+        } else {
+            call_flags::UNCOMMON
+        };
         for spec in calls::all() {
             // The sensor itself looks watched files up with this one.
             let marks = !filter.files.is_empty() && spec.syscall == Syscall::openat2;
             let memory = memory && spec.handler == Handler::Open;
             let needed = marks || memory || needs.has_call(spec.class, spec.syscall);
             if needed {
-                filter.add(spec, spec.entry());
+                let mut entry = spec.entry();
+                if spec.syscall == Syscall::socket {
+                    entry[1] |= uncommon;
+                }
+                filter.add(spec, entry);
             } else if spec.flags & call_flags::MOVES != 0 {
                 // Nobody asked for it, but cached answers depend on it.
                 filter.add(spec, [0, call_flags::MOVES, 0, 0, 0, 0, 0, 0]);
@@ -70,7 +79,8 @@ impl Filter {
         }
         let sockets = |&syscall: &Syscall| needs.has_call(EventClass::Network, syscall);
         if cfg!(target_arch = "x86_64") && Syscall::ALL.iter().any(sockets) {
-            let entry = [Handler::Socket as u8, call_flags::MULTIPLEX, 0, 0, 0, 0, 0, 0];
+            let flags = call_flags::MULTIPLEX | uncommon;
+            let entry = [Handler::Socket as u8, flags, 0, 0, 0, 0, 0, 0];
             let place = u32::from(CALLS) + network_calls::SOCKETCALL;
             filter.calls.insert(place, entry);
         }

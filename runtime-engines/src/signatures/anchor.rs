@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::field::Given;
+use super::field::{ArgumentName, Given};
 use super::hash::FastMap;
 use super::operand::Operand;
 use super::predicate::{NumberTest, Predicate};
@@ -35,6 +35,9 @@ pub(super) enum Shape {
     Ending,
     Part,
 }
+
+/// The name that the family of a socket has as an anchor.
+pub(super) const DOMAIN: &str = "evt.arg.domain";
 
 /// More than this many say too little.
 const MAX: usize = 4096;
@@ -149,10 +152,12 @@ fn of_leaf(leaf: &Leaf, fields: &[(&str, usize)]) -> Option<Vec<Anchor>> {
 }
 
 fn plain_field(operand: &Operand, fields: &[(&str, usize)]) -> Option<&'static str> {
-    match operand.plain()? {
-        (field, Given::None) if fields.iter().any(|(name, _)| *name == field.name) => Some(field.name),
-        _ => None,
-    }
+    let name = match operand.plain()? {
+        (field, Given::None) => field.name,
+        (field, Given::Call(ArgumentName::domain)) if field.name == "evt.arg" => DOMAIN,
+        _ => return None,
+    };
+    fields.iter().any(|(wanted, _)| *wanted == name).then_some(name)
 }
 
 /// What every text that fits the pattern begins with; `None` where that is nothing.

@@ -1,8 +1,9 @@
 //! What rules need a sensor to deliver.
 
-use runtime_core::{Activity, Event, EventClass, Needs, needs::Paths};
+use runtime_core::event::Protocol;
+use runtime_core::{Activity, Event, EventClass, Needs, Syscall, needs::Paths};
 
-use super::anchor::{Anchor, Finder, Shape};
+use super::anchor::{Anchor, DOMAIN, Finder, Shape};
 use super::field::Kind;
 use super::tree::Node;
 
@@ -14,6 +15,13 @@ const FIELDS: [(&str, usize); 4] = [
     ("fd.filename", 1),
 ];
 
+const AF_UNIX: u16 = 1;
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
+
+/// Of these families nearly all sockets are.
+const COMMON_FAMILIES: [&[u8]; 4] = [b"AF_INET", b"AF_INET6", b"AF_LOCAL", b"AF_UNIX"];
+
 /// Adds what conditions for events of one kind need.
 pub(super) fn add<'n>(needs: &mut Needs, kind: &Kind, nodes: impl Iterator<Item = &'n Node>) {
     let paths = match kind.access {
@@ -21,6 +29,8 @@ pub(super) fn add<'n>(needs: &mut Needs, kind: &Kind, nodes: impl Iterator<Item 
         Some(_) => &mut needs.reads,
         None => &mut needs.changes,
     };
+    let makes_sockets = kind.class == EventClass::Network && kind.call == Some(Syscall::socket);
+    let mut families = Finder::new(&[(DOMAIN, 1)], &[Shape::Whole, Shape::Part]);
     let shapes = [Shape::Whole, Shape::Beginning, Shape::Ending, Shape::Part];
     let mut finder = Finder::new(&FIELDS, &shapes);
     for node in nodes {
@@ -30,6 +40,15 @@ pub(super) fn add<'n>(needs: &mut Needs, kind: &Kind, nodes: impl Iterator<Item 
         needs.classes.insert(kind.class);
         if let Some(call) = kind.call {
             needs.syscalls.entry(kind.class).or_default().insert(call);
+        }
+        if makes_sockets {
+            // A part of a name, as in `contains AF_PACKET`, is looked for as well.
+            let common = |anchor: &Anchor| {
+                let mut names = COMMON_FAMILIES.iter();
+                names.any(|name| memchr::memmem::find(name, &anchor.text).is_some())
+            };
+            let anchors = families.of(node);
+            needs.common_sockets |= anchors.is_none_or(|anchors| anchors.iter().any(common));
         }
         if kind.class != EventClass::File || paths.all {
             continue;
@@ -58,6 +77,14 @@ pub fn covers(needs: &Needs, event: &Event) -> bool {
                 None => &needs.changes,
             };
             paths.covers(&file.path)
+        }
+        Activity::Network(network) if kind.call == Some(Syscall::socket) => {
+            let uncommon = match network.protocol {
+                Protocol::Packet => true,
+                Protocol::Other { family, .. } => ![AF_UNIX, AF_INET, AF_INET6].contains(&family),
+                _ => false,
+            };
+            needs.common_sockets || uncommon
         }
         _ => true,
     };

@@ -77,6 +77,30 @@ fn what_is_not_there_is_told_of_only_where_it_may_be_watched() {
 }
 
 #[test]
+fn sockets_of_common_families_are_told_of_when_somebody_asks() {
+    use libc::SYS_socket;
+    let uncommon = needs(|needs| needs.common_sockets = false);
+    let mut scene = Scene::new(uncommon.clone());
+    let sockets = calls![
+        SYS_socket, 1, 1, 0; SYS_socket, 2, 1, 0; SYS_socket, 10, 2, 0; SYS_socket, 17, 3, 0;
+        "int80", 102, 1, "x:020000000100000000000000"; "int80", 102, 1, "x:110000000300000000000000"
+    ];
+    let packet = "socket done kernel socket packet";
+    check(&mut scene, &sockets, &[packet, packet]);
+    scene
+        .sensor
+        .set_needs(&Needs {
+            common_sockets: true,
+            ..uncommon
+        })
+        .unwrap();
+    let unix = "socket done kernel socket unix";
+    let tcp = "socket done kernel socket tcp";
+    let udp = "socket done kernel socket udp";
+    check(&mut scene, &sockets, &[unix, tcp, udp, packet, tcp, packet]);
+}
+
+#[test]
 fn a_watched_file_is_seen_by_any_other_name() {
     use libc::{SYS_link, SYS_mount, SYS_openat, SYS_rename, SYS_unshare};
     let watched = needs(|needs| {
