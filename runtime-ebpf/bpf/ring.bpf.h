@@ -159,27 +159,30 @@ static __always_inline void ring_arguments(u64 *args, u32 operation, struct ring
 	}
 }
 
-/* Fills in the call's state, and gives its handler; HANDLER_NONE when it is of no interest. */
-static __always_inline u32 begin_ring_call(u32 operation, s64 result, struct call_state **given)
+/* The system call that an operation stands for, where somebody wants to hear of it, or of what it does to paths. */
+static __always_inline struct call *wanted_call(u32 operation, u32 *place)
 {
 	u32 *number = bpf_map_lookup_elem(&ring_calls, &operation);
 	if (!number || *number >= CALLS)
-		return HANDLER_NONE;
+		return NULL;
+	*place = *number;
 	struct call *call = bpf_map_lookup_elem(&calls, number);
-	struct call_state *state = only_element(&call_states);
-	if (!call || !call->handler || !state)
-		return HANDLER_NONE;
+	return call && *(u64 *)call ? call : NULL;
+}
+
+static __always_inline struct call_state *begin_ring_call(struct call *call, u32 place, s64 result)
+{
 	struct task_struct *task = CURRENT_TASK();
 	u64 cgroup = counts_for(READ(task, group_leader), cgroup_of(task));
-	if (!cgroup)
-		return HANDLER_NONE;
+	struct call_state *state = only_element(&call_states);
+	if (!cgroup || !state)
+		return NULL;
 	state->result = result;
 	state->cgroup = cgroup;
 	state->call = *call;
-	state->number = *number;
+	state->number = place;
 	state->ring = true;
-	*given = state;
-	return call->handler;
+	return state;
 }
 
 static __always_inline void paths_moved(bool unseen)
@@ -196,7 +199,7 @@ static __always_inline void paths_moved(bool unseen)
 static __always_inline u32 handle_ring_submitted(unsigned long long *ctx)
 {
 	struct io_ring_ctx *ring;
-	u32 operation;
+	u32 operation, place;
 	if (knows_requests()) {
 		struct io_kiocb *request = (void *)ctx[0];
 		ring = PROBE(request, ctx);
@@ -205,24 +208,21 @@ static __always_inline u32 handle_ring_submitted(unsigned long long *ctx)
 		ring = (void *)ctx[0];
 		operation = ctx[1] > 0xff ? ctx[2] : ctx[1];
 	}
-	u32 *number = bpf_map_lookup_elem(&ring_calls, &operation);
-	if (!number || *number >= CALLS)
-		return HANDLER_NONE;
+	struct call *call = wanted_call(operation, &place);
 	struct ring_entry entry;
-	if (!last_entry(ring, &entry))
+	if (!call || !last_entry(ring, &entry))
 		return HANDLER_NONE;
 	/* When it is over is only told of what has a completion, and by kernels that say of which request. */
 	bool end_seen = knows_requests() && !(entry.flags & SQE_SKIP_SUCCESS);
-	if (operation == RING_RENAMEAT)
+	if (call->flags & CALL_MOVES)
 		paths_moved(!end_seen);
-	bool opens = operation == RING_OPENAT || operation == RING_OPENAT2;
-	if (opens && end_seen && !entry.file_index)
+	if (call->handler == HANDLER_NONE || (call->handler == HANDLER_OPEN && end_seen && !entry.file_index))
 		return HANDLER_NONE;
-	struct call_state *state;
-	u32 handler = begin_ring_call(operation, -EIOCBQUEUED, &state);
-	if (handler)
-		ring_arguments(state->args, operation, &entry);
-	return handler;
+	struct call_state *state = begin_ring_call(call, place, -EIOCBQUEUED);
+	if (!state)
+		return HANDLER_NONE;
+	ring_arguments(state->args, operation, &entry);
+	return state->call.handler;
 }
 
 /* An open that is over: its file is known now. */
@@ -231,27 +231,27 @@ static __always_inline u32 handle_ring_completed(unsigned long long *ctx)
 	if (!knows_requests())
 		return HANDLER_NONE;
 	struct io_kiocb *request = (void *)ctx[1];
-	u32 operation = PROBE(request, opcode);
-	if (operation == RING_RENAMEAT)
-		paths_moved(false);
-	if (operation != RING_OPENAT && operation != RING_OPENAT2)
+	u32 operation = PROBE(request, opcode), place;
+	struct call *call = wanted_call(operation, &place);
+	if (!call)
 		return HANDLER_NONE;
+	if (call->flags & CALL_MOVES)
+		paths_moved(false);
 	s64 result = PROBE(request, cqe.res);
 	struct io_open *open = (struct io_open *)request;
-	if (result < 0 || PROBE(open, file_slot))
+	if (call->handler != HANDLER_OPEN || result < 0 || PROBE(open, file_slot))
 		return HANDLER_NONE;
-	struct call_state *state;
+	struct call_state *state = begin_ring_call(call, place, result);
+	if (!state)
+		return HANDLER_NONE;
 	/* As openat, whose arguments say all. */
-	u32 handler = begin_ring_call(operation, result, &state);
-	if (!handler)
-		return HANDLER_NONE;
 	state->args[0] = state->args[1] = 0;
 	state->args[2] = PROBE(open, how.flags);
 	state->args[3] = PROBE(open, how.mode);
 	state->call.flags &= ~CALL_POINTER;
 	state->call.first = 3;
 	state->call.second = 4;
-	return handler;
+	return HANDLER_OPEN;
 }
 
 static __always_inline void go_on(void *ctx, u32 handler)
