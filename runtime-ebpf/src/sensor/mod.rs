@@ -61,7 +61,7 @@ pub struct SensorOptions {
     /// Whether processes of the host, which are in no container, are watched as well. Their events have no container.
     pub host: bool,
     /// Whether to start without what `io_uring` does, which is then looked at from the first quiet moment on, and after
-    /// two seconds in any case: loading that takes a third of the time of a start.
+    /// two seconds in any case: loading that takes a quarter of the time of a start.
     pub quick_start: bool,
     /// How to attach; `None` for the way that costs least of those that this kernel takes.
     pub attachment: Option<Attachment>,
@@ -125,8 +125,8 @@ pub struct Sensor {
     pacer: Pacer,
     state: State,
     losses: Losses,
-    /// When what `io_uring` does is looked at, at the latest.
-    rings_due: Instant,
+    /// When what `io_uring` does is looked at, at the latest; `None` once it is.
+    rings_due: Option<Instant>,
     next_loss_report: Instant,
 }
 
@@ -174,7 +174,7 @@ impl Sensor {
             state: State::new(index, host, options),
             losses: Losses::default(),
             next_loss_report: Instant::now() + LOSS_INTERVAL,
-            rings_due: Instant::now() + RINGS_BY,
+            rings_due: options.quick_start.then(|| Instant::now() + RINGS_BY),
         };
         sensor.tell_of_cgroups();
         sensor.seed(&options.containers.proc_root);
@@ -324,8 +324,14 @@ impl Sensor {
             }
             items += self.drain(each);
         }
-        if self.loaded.rings_pending() && (items == 0 || Instant::now() >= self.rings_due) {
-            self.loaded.attach_rings()?;
+        if self
+            .rings_due
+            .is_some_and(|due| items == 0 || Instant::now() >= due)
+        {
+            self.rings_due = None;
+            if let Err(error) = self.loaded.attach_rings() {
+                tracing::warn!(%error, "what io_uring does is not seen");
+            }
         }
         if Instant::now() >= self.next_loss_report {
             items += self.report_losses(each);

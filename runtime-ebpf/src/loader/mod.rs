@@ -2,13 +2,14 @@
 //!
 //! Nothing is pinned: when the process ends, in whatever way, the kernel takes all of it away.
 
+mod programs;
+
 use std::collections::HashMap;
-use std::io::ErrorKind;
 use std::os::fd::BorrowedFd;
 
 use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, HashMap as BpfHashMap, Map, MapData, PerCpuArray, ProgramArray, RingBuf};
-use aya::programs::{CgroupAttachMode, CgroupSkbAttachType, Program, ProgramError, ProgramFd};
+use aya::programs::CgroupSkbAttachType;
 use aya::{Btf, Ebpf, EbpfLoader};
 use runtime_core::{CgroupId, EventClass, FileId};
 
@@ -42,10 +43,6 @@ pub(crate) struct Rings {
 }
 
 /// The loaded programs and their maps; dropping it detaches everything.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each says of one part whether it is loaded"
-)]
 pub(crate) struct Loaded {
     reader: Array<MapData, u32>,
     cgroups: BpfHashMap<MapData, u64, [u8; 16]>,
@@ -69,10 +66,7 @@ pub(crate) struct Loaded {
     /// The same, for what `io_uring` does.
     ring_handlers: ProgramArray<MapData>,
     handlers_ready: Vec<Handler>,
-    /// The same, and whether that is what it should be.
-    ring_ready: Vec<Handler>,
-    rings_pending: bool,
-    sees_rings: bool,
+    ring_handlers_ready: Vec<Handler>,
     // Last, so that the programs go after the maps' handles; the kernel keeps what is in use.
     programs: Ebpf,
 }
@@ -130,9 +124,7 @@ impl Loaded {
             filter: Filter::default(),
             attachment: plan.attachment,
             handlers_ready: Vec::new(),
-            ring_ready: Vec::new(),
-            rings_pending: false,
-            sees_rings: false,
+            ring_handlers_ready: Vec::new(),
             sees_calls: false,
             sees_packets: false,
             handlers,
@@ -195,43 +187,33 @@ impl Loaded {
         self.filter = filter;
         self.forget_answers()?;
         if let Some(btf) = btf.filter(|_| !self.sees_calls) {
-            attach_hook(&mut self.programs, self.attachment, SYSTEM_CALLS, btf)?;
+            let name = self.attachment.program(SYSTEM_CALLS);
+            programs::attach(&mut self.programs, &name, SYSTEM_CALLS, btf)?;
             self.sees_calls = true;
         }
         Ok(())
     }
 
-    /// Whether what `io_uring` does is not looked at as it should be.
-    pub(crate) fn rings_pending(&self) -> bool {
-        self.rings_pending
-    }
-
-    /// Looks at what `io_uring` does from now on, where the kernel has it. It is apart from the rest because the verifier
-    /// takes its time: nobody is to wait for it at the start, when a miner may be running already.
+    /// Looks at what `io_uring` does that the filter asks for, where the kernel has it. It is apart from the rest because
+    /// the verifier takes its time over the handlers once more.
     pub(crate) fn attach_rings(&mut self) -> Result<(), SensorError> {
-        self.rings_pending = false;
-        for handler in self.handlers_ready.clone() {
-            if let Some(name) = handler
-                .ring_program()
-                .filter(|_| !self.ring_ready.contains(&handler))
+        let first = self.ring_handlers_ready.is_empty();
+        for &handler in &self.handlers_ready {
+            if let Some(name) = handler.ring_program()
+                && !self.ring_handlers_ready.contains(&handler)
             {
-                let program = load_raw(&mut self.programs, name)?;
+                let program = programs::load_raw(&mut self.programs, name)?;
                 self.ring_handlers
                     .set(handler as u32, &program, 0)
                     .map_err(map_error("ring_handlers"))?;
-                self.ring_ready.push(handler);
+                self.ring_handlers_ready.push(handler);
             }
         }
-        if std::mem::replace(&mut self.sees_rings, true) {
+        if !first || self.ring_handlers_ready.is_empty() {
             return Ok(());
         }
-        for (program, hooks) in [
-            ("ring_completed", &RING_COMPLETED[..]),
-            ("ring_submitted", &RING_SUBMITTED[..]),
-        ] {
-            attach_first(&mut self.programs, program, hooks)?;
-        }
-        Ok(())
+        programs::attach_first(&mut self.programs, "ring_completed", &RING_COMPLETED)?;
+        programs::attach_first(&mut self.programs, "ring_submitted", &RING_SUBMITTED)
     }
 
     /// Loads the program of a handler, unless it is loaded: the verifier takes its time over each.
@@ -239,18 +221,12 @@ impl Loaded {
         if self.handlers_ready.contains(&handler) {
             return Ok(());
         }
-        let program = load_program(
-            &mut self.programs,
-            self.attachment,
-            handler.program(),
-            SYSTEM_CALLS,
-            btf,
-        )?;
+        let name = self.attachment.program(handler.program());
+        let program = programs::load(&mut self.programs, &name, SYSTEM_CALLS, btf)?;
         self.handlers
             .set(handler as u32, &program, 0)
             .map_err(map_error("handlers"))?;
         self.handlers_ready.push(handler);
-        self.rings_pending = true;
         Ok(())
     }
 
@@ -264,21 +240,7 @@ impl Loaded {
             ("packet_received", CgroupSkbAttachType::Ingress),
         ];
         for (name, direction) in directions {
-            let Some(Program::CgroupSkb(program)) = self.programs.program_mut(name) else {
-                return Err(SensorError::Missing {
-                    kind: "program",
-                    name: name.into(),
-                });
-            };
-            let attached = program.load().and_then(|()| {
-                // As a link, which other programs can always be beside: the kernel takes no flag for it.
-                let mode = CgroupAttachMode::Single;
-                program.attach(cgroup, direction, mode).map(drop)
-            });
-            attached.map_err(|source| SensorError::Program {
-                program: name.into(),
-                source: Box::new(source),
-            })?;
+            programs::attach_packets(&mut self.programs, name, cgroup, direction)?;
         }
         self.sees_packets = true;
         Ok(())
@@ -338,9 +300,10 @@ impl Loaded {
 
     /// Attaches the programs; from here on there are events.
     pub(crate) fn attach(&mut self, plan: HookPlan, btf: &Btf) -> Result<(), SensorError> {
-        HOOKS
-            .iter()
-            .try_for_each(|hook| attach_hook(&mut self.programs, plan.attachment, hook, btf))
+        HOOKS.iter().try_for_each(|hook| {
+            let name = plan.attachment.program(hook);
+            programs::attach(&mut self.programs, &name, hook, btf)
+        })
     }
 
     /// Says how the reader waits, and so what has to wake it.
@@ -486,109 +449,6 @@ fn map_error(map: &'static str) -> impl Fn(aya::maps::MapError) -> SensorError {
         map,
         source: Box::new(source),
     }
-}
-
-/// Loads a program for a tracepoint without attaching it, and gives a handle to it.
-fn load_program(
-    programs: &mut Ebpf,
-    how: Attachment,
-    name: &str,
-    hook: &str,
-    btf: &Btf,
-) -> Result<ProgramFd, SensorError> {
-    load_named(programs, program_name(how, name), hook, btf)
-}
-
-/// Loads a raw tracepoint's program without attaching it, and gives a handle to it.
-fn load_raw(programs: &mut Ebpf, name: &str) -> Result<ProgramFd, SensorError> {
-    let Some(Program::RawTracePoint(program)) = programs.program_mut(name) else {
-        return Err(SensorError::Missing {
-            kind: "program",
-            name: name.into(),
-        });
-    };
-    let loaded = program
-        .load()
-        .and_then(|()| program.fd()?.try_clone().map_err(Into::into));
-    loaded.map_err(|source| SensorError::Program {
-        program: name.into(),
-        source: Box::new(source),
-    })
-}
-
-/// The same, by the program's whole name.
-fn load_named(programs: &mut Ebpf, name: String, hook: &str, btf: &Btf) -> Result<ProgramFd, SensorError> {
-    let loaded = match programs.program_mut(&name) {
-        Some(Program::BtfTracePoint(program)) => program
-            .load(hook, btf)
-            .and_then(|()| program.fd()?.try_clone().map_err(Into::into)),
-        Some(Program::RawTracePoint(program)) => program
-            .load()
-            .and_then(|()| program.fd()?.try_clone().map_err(Into::into)),
-        _ => {
-            return Err(SensorError::Missing {
-                kind: "program",
-                name,
-            });
-        }
-    };
-    loaded.map_err(|source| SensorError::Program {
-        program: name,
-        source: Box::new(source),
-    })
-}
-
-fn program_name(how: Attachment, name: &str) -> String {
-    match how {
-        Attachment::Btf => format!("btf_{name}"),
-        Attachment::Raw => format!("raw_{name}"),
-    }
-}
-
-fn attach_hook(programs: &mut Ebpf, how: Attachment, hook: &str, btf: &Btf) -> Result<(), SensorError> {
-    let name = program_name(how, hook);
-    let attached = match programs.program_mut(&name) {
-        Some(Program::BtfTracePoint(program)) => {
-            program.load(hook, btf).and_then(|()| program.attach().map(drop))
-        }
-        Some(Program::RawTracePoint(program)) => program.load().and_then(|()| program.attach(hook).map(drop)),
-        _ => {
-            return Err(SensorError::Missing {
-                kind: "program",
-                name,
-            });
-        }
-    };
-    attached.map_err(|source| SensorError::Program {
-        program: name,
-        source: Box::new(source),
-    })
-}
-
-/// Attaches a program to the first of these tracepoints that the kernel has; to none where it has none.
-fn attach_first(programs: &mut Ebpf, name: &str, hooks: &[&str]) -> Result<(), SensorError> {
-    let Some(Program::RawTracePoint(program)) = programs.program_mut(name) else {
-        return Err(SensorError::Missing {
-            kind: "program",
-            name: name.into(),
-        });
-    };
-    let mut attached = program.load();
-    if attached.is_ok() {
-        for hook in hooks {
-            match program.attach(hook) {
-                Err(ProgramError::SyscallError(error)) if error.io_error.kind() == ErrorKind::NotFound => {}
-                other => {
-                    attached = other.map(drop);
-                    break;
-                }
-            }
-        }
-    }
-    attached.map_err(|source| SensorError::Program {
-        program: name.into(),
-        source: Box::new(source),
-    })
 }
 
 /// `enum cgroup_source` in `bpf/maps.bpf.h`.
