@@ -15,11 +15,17 @@ use crate::glob::Glob;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Index {
     entries: Vec<Entry>,
-    filed: HashMap<Key, Vec<u32>>,
-    /// How long the beginnings and endings are that entries are filed under, by kind.
-    lengths: HashMap<(Kind, Form), Vec<usize>>,
+    filed: HashMap<(Kind, Form), Drawer>,
     /// Entries that no text tells apart.
     rest: Vec<u32>,
+}
+
+/// Entries that are filed under texts of one kind and form.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Drawer {
+    by_text: HashMap<Box<[u8]>, Vec<u32>>,
+    /// How long the texts are, sorted.
+    lengths: Vec<usize>,
 }
 
 /// Where a text comes from.
@@ -34,6 +40,10 @@ enum Form {
     Whole,
     Beginning,
     Ending,
+}
+
+impl Form {
+    const ALL: [Self; 3] = [Self::Whole, Self::Beginning, Self::Ending];
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -76,16 +86,15 @@ impl Index {
             ..Self::default()
         };
         for (place, key) in (0..).zip(chosen) {
-            match key {
-                Some(key) => {
-                    let lengths = index.lengths.entry((key.kind, key.form)).or_default();
-                    if let Err(at) = lengths.binary_search(&key.text.len()) {
-                        lengths.insert(at, key.text.len());
-                    }
-                    index.filed.entry(key).or_default().push(place);
-                }
-                None => index.rest.push(place),
+            let Some(Key { kind, form, text }) = key else {
+                index.rest.push(place);
+                continue;
+            };
+            let Drawer { by_text, lengths } = index.filed.entry((kind, form)).or_default();
+            if let Err(at) = lengths.binary_search(&text.len()) {
+                lengths.insert(at, text.len());
             }
+            by_text.entry(text).or_default().push(place);
         }
         index
     }
@@ -119,34 +128,27 @@ impl Index {
     }
 
     fn has(&self, kind: Kind) -> bool {
-        [Form::Whole, Form::Beginning, Form::Ending]
+        Form::ALL
             .iter()
-            .any(|form| self.lengths.contains_key(&(kind, *form)))
+            .any(|&form| self.filed.contains_key(&(kind, form)))
     }
 
     /// The entries that are filed under a text, or a part of it.
-    fn filed_under<'a>(&'a self, kind: Kind, text: &'a [u8]) -> impl Iterator<Item = &'a u32> {
-        let parts = |form: Form| {
-            let lengths = self.lengths.get(&(kind, form)).map_or(&[][..], Vec::as_slice);
-            lengths
-                .iter()
-                .filter(move |&&length| match form {
+    fn filed_under(&self, kind: Kind, text: &[u8]) -> impl Iterator<Item = &u32> {
+        let drawers = Form::ALL
+            .iter()
+            .filter_map(move |&form| Some((form, self.filed.get(&(kind, form))?)));
+        drawers
+            .flat_map(move |(form, drawer)| {
+                let lengths = drawer.lengths.iter().filter(move |&&length| match form {
                     Form::Whole => length == text.len(),
                     Form::Beginning | Form::Ending => length <= text.len(),
-                })
-                .map(move |&length| match form {
-                    Form::Whole | Form::Beginning => (form, &text[..length]),
-                    Form::Ending => (form, &text[text.len() - length..]),
-                })
-        };
-        parts(Form::Whole)
-            .chain(parts(Form::Beginning))
-            .chain(parts(Form::Ending))
-            .filter_map(move |(form, part)| {
-                self.filed.get(&Key {
-                    kind,
-                    form,
-                    text: part.into(),
+                });
+                lengths.filter_map(move |&length| {
+                    drawer.by_text.get(match form {
+                        Form::Whole | Form::Beginning => &text[..length],
+                        Form::Ending => &text[text.len() - length..],
+                    })
                 })
             })
             .flatten()
