@@ -248,9 +248,5 @@ fn argument<'a>(event: &'a Event, _: &'a mut Buffers, given: &'a Given) -> Value
 }
 
 fn is_from(event: &Event, origin: Origin) -> Value<'static> {
-    let own = match &event.activity {
-        Activity::Exec(exec) => exec.origin,
-        _ => event.process.origin,
-    };
-    Value::bool(own.map(|is| is == origin))
+    Value::bool(event.process.origin.map(|is| is == origin))
 }
