@@ -213,7 +213,8 @@ fn entries_that_make_no_sense_are_named() {
     );
     one(
         "  exclusions: [{engine: profiling, network: {address: 10.0.0.0/33}}]",
-        "exclusions[0]: network.address: neither an address nor a network: \"10.0.0.0/33\"",
+        "exclusions[0]: network.address: `10.0.0.0/33` is no address or range of addresses, as in 192.0.2.1 or \
+         192.0.2.0/24",
     );
     one(
         "  rules: [{engine: file-reputation, sha256: abc, action: deny}]",

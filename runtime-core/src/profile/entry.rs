@@ -216,6 +216,11 @@ impl FromStr for Cidr {
         if prefix > width(address) {
             return Err(invalid());
         }
+        // A range of mapped addresses is one of IPv4, as a single one is.
+        let (address, prefix) = match (address.to_canonical(), prefix.checked_sub(96)) {
+            (IpAddr::V4(mapped), Some(prefix)) if address.is_ipv6() => (IpAddr::V4(mapped), prefix),
+            _ => (address, prefix),
+        };
         Ok(Self {
             first: cut(address, prefix),
             prefix,
@@ -239,6 +244,10 @@ mod tests {
         assert!(!cidr("0.0.0.0/0").contains("2001:db8::1".parse().unwrap()));
         assert!(cidr("::/0").contains("2001:db8::1".parse().unwrap()));
         assert!(cidr("10.0.0.0/8").contains("::ffff:10.0.0.1".parse().unwrap()));
+        assert!(cidr("::ffff:10.0.0.0/104").contains("10.9.9.9".parse().unwrap()));
+        assert!(!cidr("::ffff:10.0.0.0/104").contains("11.9.9.9".parse().unwrap()));
+        assert!(cidr("fd00::/8").contains("fdff::1".parse().unwrap()));
+        assert!(!cidr("fd00::/8").contains("fe80::1".parse().unwrap()));
         assert_eq!(cidr("10.1.2.3/8").to_string(), "10.0.0.0/8");
         assert_eq!(cidr("192.0.2.1/32").to_string(), "192.0.2.1");
     }
