@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::meter::Meter;
 use super::target;
 use crate::Outcome;
-use crate::command::{Limited, cargo, target as folder};
 
 /// Measure how many events a second one processor judges by rules, and what that grows with; needs no root
 #[derive(clap::Args)]
@@ -29,28 +29,12 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     if *seconds == 0 {
         return Err("nothing can be said of no time".into());
     }
-    println!("Building the meter …");
-    cargo()
-        .args([
-            "build",
-            "--quiet",
-            "--release",
-            "-p",
-            "runtime-engines",
-            "--example",
-            METER,
-        ])
-        .limit(Duration::from_mins(30))
-        .run()?;
-    let meter = folder().join("release/examples").join(METER);
+    let meter = Meter::build(METER)?;
     println!("Events that match nothing, judged by one processor for {seconds} s with each set of rules …");
-    let text = Limited::new(&meter)
-        .args([seconds.to_string()])
-        .args(SETS.map(|count| count.to_string()))
-        .limit(Duration::from_secs(u64::from(*seconds) * 10 + 60))
-        .read()?;
-    let figure =
-        |name: &str| figure(&text, name).ok_or_else(|| format!("{METER} does not say {name:?}: {text}"));
+    let mut args = vec![seconds.to_string()];
+    args.extend(SETS.map(|count| count.to_string()));
+    let figures = meter.run(&args, Duration::from_secs(u64::from(*seconds) * 10 + 60))?;
+    let figure = |name: &str| figures.of(name);
     let mean = |set: u32| figure(&format!("set {set} mean-nanoseconds"));
     println!(
         "  events       {}",
@@ -90,22 +74,4 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         );
     }
     Ok(())
-}
-
-fn figure(text: &str, name: &str) -> Option<f64> {
-    let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();
-    text.lines().find_map(value)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn figures_are_told_apart_by_their_whole_names() {
-        let text = "set 20 mean 1.5\nset 200 mean 2\nset 200 mean-exec 3\n";
-        assert_eq!(figure(text, "set 20 mean"), Some(1.5));
-        assert_eq!(figure(text, "set 200 mean"), Some(2.0));
-        assert_eq!(figure(text, "set 2"), None);
-    }
 }

@@ -9,8 +9,10 @@ mod idle;
 mod judging;
 mod kill;
 mod memory;
+mod meter;
 mod numbers;
 mod place;
+mod profile;
 mod rules;
 mod scratch;
 mod sensor;
@@ -43,6 +45,8 @@ enum What {
     Idle(idle::Arguments),
     /// The events a second that one processor judges by rules, and how that changes with their number
     Rules(judging::Arguments),
+    /// The time that profiling takes for an event; needs no root
+    Profile,
     /// The time of each BPF program, by the kernel's own count
     Bpf(bpf::Arguments),
 }
@@ -56,6 +60,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         What::Exec(arguments) => exec::run(arguments, &daemon()?),
         What::Kill(arguments) => kill::run(arguments, &daemon()?),
         What::Rules(arguments) => judging::run(arguments),
+        What::Profile => profile::run(),
         What::Bpf(arguments) => bpf::run(arguments, &daemon()?),
     }
 }

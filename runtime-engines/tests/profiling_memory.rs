@@ -1,13 +1,10 @@
-//! What profiling costs, in figures. They mean something in a release build alone:
-//! `cargo test -p runtime-engines --release --test profiling_cost -- --ignored --nocapture`.
+//! The memory that profiles take. It is a test program of its own, because it counts all that is allocated.
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
 
-use runtime_core::profile::{ImageSet, Input, Now, Phase, ProfileKey, Settings};
+use runtime_core::profile::{ImageSet, Input, Now, ProfileKey, Settings};
 use runtime_core::{Activity, BootTime, Container, Event, PodGroup, PodGroupKind, Timestamp};
 use runtime_engines::testing::{ExecBuilder, mk_connect_event, mk_container, with_process_of};
 use runtime_engines::{Engine, Profiles, ProfilingEngine};
@@ -35,7 +32,6 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-const ENTRIES: usize = 5_000;
 const MIB: f64 = 1_048_576.0;
 
 fn at(hours: u64) -> Now {
@@ -94,59 +90,12 @@ fn add(engine: &ProfilingEngine, container: &Container) {
 fn judge_all(engine: &mut ProfilingEngine, events: &[&Event]) -> usize {
     let mut findings = Vec::new();
     for event in events {
-        engine.judge(black_box(event), &mut findings);
+        engine.judge(event, &mut findings);
     }
     findings.len()
 }
 
-/// Nanoseconds of one event, the least of some runs.
-fn cost(engine: &mut ProfilingEngine, events: &[&Event]) -> f64 {
-    let run = |engine: &mut ProfilingEngine| {
-        let begin = Instant::now();
-        assert_eq!(judge_all(engine, events), 0);
-        begin.elapsed().as_nanos() as f64 / events.len() as f64
-    };
-    (0..200).map(|_| run(engine)).fold(f64::INFINITY, f64::min)
-}
-
 #[test]
-#[ignore = "measures, and means something in a release build alone"]
-fn the_cost_of_an_event() {
-    let container = mk_member(1);
-    let events: Vec<Event> = (0..ENTRIES).map(|number| mk_event(number, &container)).collect();
-    // In an order that is not the one in which they were learned. A real event was made a moment ago and is in the
-    // nearest cache, as ten are here; of many the machine has to fetch each event first.
-    let some = |count: usize| -> Vec<&Event> {
-        (0..count)
-            .map(|number| &events[number * 2_287 % ENTRIES])
-            .collect()
-    };
-    let mut engine = mk_engine(&container);
-    let begin = Instant::now();
-    judge_all(&mut engine, &events.iter().collect::<Vec<_>>());
-    let learning = begin.elapsed().as_nanos() as f64 / ENTRIES as f64;
-    let known = cost(&mut engine, &some(100));
-
-    for hours in [25, 26] {
-        engine.profiles().tick(at(hours));
-    }
-    let phase = engine
-        .profiles()
-        .get(&ProfileKey::of(&container))
-        .unwrap()
-        .state
-        .phase;
-    assert_eq!(phase, Phase::Completed { empty: false });
-    println!("a new entry:                             {learning:.0} ns");
-    println!("an event that is known, while learning:  {known:.0} ns");
-    for count in [10, 100, 1_000, ENTRIES] {
-        let cost = cost(&mut engine, &some(count));
-        println!("an event that is allowed, of {count:>5}:      {cost:.0} ns");
-    }
-}
-
-#[test]
-#[ignore = "measures, and is for a test by itself"]
 fn the_memory_of_five_hundred_groups() {
     let before = IN_USE.load(Ordering::Relaxed);
     let first = mk_member(0);
