@@ -19,11 +19,11 @@ pub fn read<T: DeserializeOwned>(origin: &str, first_line: usize, text: &str) ->
     read.map_err(|error| problem(origin, first_line, &field, &error))
 }
 
-/// Manifests are small; what is much larger is a mistake or an attack. The text of rules is one scalar and
-/// limited by the size of the file alone.
+/// Enough for tens of thousands of exclusions; what is much larger is a mistake or an attack. The text of rules is one
+/// scalar and limited by the size of the file alone.
 fn options() -> Options {
     let budget = serde_saphyr::budget! {
-        max_nodes: 50_000,
+        max_nodes: 1_000_000,
         max_recorded_anchor_events: 20_000,
         max_recorded_anchor_bytes: 1 << 20,
     };

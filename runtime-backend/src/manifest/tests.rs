@@ -236,3 +236,20 @@ fn entries_that_make_no_sense_are_named() {
         "{period:?}"
     );
 }
+
+#[test]
+fn ten_thousand_exclusions_are_one_manifest() {
+    use std::fmt::Write as _;
+    let mut text = "apiVersion: podwarden.dev/v1alpha1\nkind: RuntimePolicy\nmetadata: {name: many}\nspec:\n  exclusions:\n"
+        .to_owned();
+    for number in 0..10_000 {
+        writeln!(
+            text,
+            "  - {{name: e{number}, engine: signatures, signature: s, process: {{path: /bin/{number}, args: a}}, \
+             file: /data/{number}, reason: why}}"
+        )
+        .unwrap();
+    }
+    let Manifests { items, problems } = parse("f.yaml", &text);
+    assert_eq!((items.len(), problems), (1, Vec::new()));
+}
