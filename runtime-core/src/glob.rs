@@ -22,6 +22,11 @@ impl Glob {
         !self.0.is_empty() && self.0.iter().all(|&byte| byte == b'*')
     }
 
+    /// Whether anything may follow what it matches.
+    pub fn is_open_ended(&self) -> bool {
+        self.0.last() == Some(&b'*')
+    }
+
     /// The only text that it matches; `None` when there are others.
     pub fn literal(&self) -> Option<&[u8]> {
         let plain = !self.0.iter().any(|byte| matches!(byte, b'*' | b'?'));

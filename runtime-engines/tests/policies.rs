@@ -175,7 +175,7 @@ fn every_part_of_an_entry_counts() {
             entry.process = Some(process);
         })
     };
-    let file = mk_file_event(FileOperation::Rename, "/tmp/x", Some("/etc/passwd"));
+    let file = mk_file_event(FileOperation::Rename, "/etc/x", Some("/etc/passwd"));
     let connect = mk_connect_event("10.1.2.3:443", &["api.example.com"]);
     let script = ExecBuilder::new("/bin/dash")
         .script("/opt/run.sh")
@@ -190,8 +190,20 @@ fn every_part_of_an_entry_counts() {
         (network(|n| n.domain = Some("*.Example.com".into())), &connect),
         (network(|n| n.address = Some("10.0.0.0/8".into())), &connect),
         (network(|n| n.port = Some(443)), &connect),
-        (process(|p| p.script = Some("/opt/*".into())), &script),
-        (process(|p| p.args = Some("-c x*".into())), &script),
+        (
+            process(|p| {
+                p.path = Some("/bin/dash".into());
+                p.script = Some("/opt/*".into());
+            }),
+            &script,
+        ),
+        (
+            process(|p| {
+                p.path = Some("/bin/dash".into());
+                p.args = Some("-c x*".into());
+            }),
+            &script,
+        ),
         (process(|p| p.parent_path = Some("/bin/sh".into())), &script),
     ];
     let harmless = mk_dns_event("other.test");
@@ -206,6 +218,103 @@ fn every_part_of_an_entry_counts() {
         if !by_container && !by_parent {
             assert!(decide(&policies, "any", &harmless).is_some(), "{entry:?}");
         }
+    }
+}
+
+/// What can be read in two ways is no excuse.
+#[test]
+fn a_doubt_counts_against_an_exclusion_and_for_a_rule() {
+    let in_tmp = |action| {
+        mk_entry(|entry| {
+            entry.file = Some("/tmp/*".into());
+            entry.action = action;
+        })
+    };
+    let deny = Some(RuleAction::Deny);
+    let excluded = |event: &Event| {
+        decide(
+            &mk_policies(Mode::Prevent, Vec::new(), vec![in_tmp(None)]),
+            "any",
+            event,
+        )
+        .is_none()
+    };
+    let denied = |event: &Event| {
+        decide(
+            &mk_policies(Mode::Prevent, vec![in_tmp(deny)], Vec::new()),
+            "any",
+            event,
+        ) == Some(Response::Kill)
+    };
+    let within = mk_file_event(FileOperation::Rename, "/tmp/x", Some("/tmp/y"));
+    let out = mk_file_event(FileOperation::Rename, "/tmp/x", Some("/etc/passwd"));
+    let into = mk_file_event(FileOperation::Rename, "/etc/shadow", Some("/tmp/y"));
+    assert!(excluded(&within) && !excluded(&out) && !excluded(&into));
+    assert!(denied(&within) && denied(&out) && denied(&into));
+
+    // What follows the arguments that are known may be anything.
+    let mut cut = mk_exec_event("/usr/bin/backup", &["backup", "--to", "/srv"]);
+    Arc::make_mut(&mut cut.process).args_truncated = true;
+    let by_args = |args: &str| {
+        mk_entry(|entry| {
+            entry.process = Some(ProcessSpec {
+                args: Some(args.into()),
+                ..mk_process("/usr/bin/backup")
+            });
+        })
+    };
+    let excluded = |args: &str| {
+        decide(
+            &mk_policies(Mode::Prevent, Vec::new(), vec![by_args(args)]),
+            "any",
+            &cut,
+        )
+        .is_none()
+    };
+    assert!(!excluded("--to /srv") && excluded("--to /srv*"));
+}
+
+#[test]
+fn names_and_arguments_alone_excuse_nothing() {
+    let entry = |change: fn(&mut ProcessSpec), action| {
+        let mut process = ProcessSpec::default();
+        change(&mut process);
+        let spec = RuntimePolicySpec {
+            rules: Vec::new(),
+            ..RuntimePolicySpec::default()
+        };
+        let entry = mk_entry(|entry| {
+            entry.process = Some(process);
+            entry.action = action;
+        });
+        RuntimePolicy::new(
+            "p",
+            match action {
+                Some(_) => RuntimePolicySpec {
+                    rules: vec![entry],
+                    ..spec
+                },
+                None => RuntimePolicySpec {
+                    exclusions: vec![entry],
+                    ..spec
+                },
+            },
+        )
+    };
+    let names: [fn(&mut ProcessSpec); 5] = [
+        |p| p.argv0 = Some("backup".into()),
+        |p| p.args = Some("--to *".into()),
+        |p| p.script = Some("/opt/backup".into()),
+        |p| p.applet = Some("backup".into()),
+        |p| p.invoked_as = Some("/opt/backup".into()),
+    ];
+    for change in names {
+        let refused = entry(change, None).unwrap_err().to_string();
+        assert!(
+            refused.starts_with("exclusions[0]: process.path: it is missing"),
+            "{refused}"
+        );
+        assert!(entry(change, Some(RuleAction::Deny)).is_ok());
     }
 }
 
@@ -251,8 +360,9 @@ fn any_entry() -> impl Strategy<Value = EntrySpec> {
                 entry.user = user
                     .or((entry.signature.is_none() && path.is_none() && entry.file.is_none()).then_some(0));
                 if path.is_some() || args.is_some() {
+                    // Arguments alone excuse nothing.
                     entry.process = Some(ProcessSpec {
-                        path,
+                        path: path.or(Some("/bin/*".into())),
                         args,
                         ..ProcessSpec::default()
                     });

@@ -95,6 +95,20 @@ impl Attribute {
     }
 }
 
+impl Attribute {
+    /// Whether the pattern is known to fit all that an event has of it, where one fits: both names of a file that is
+    /// renamed, and arguments that are cut off only where anything may follow.
+    fn is_all_of(self, event: &Event, glob: &Glob) -> bool {
+        match (self, &event.activity) {
+            (Self::File, Activity::File(file)) => {
+                glob.matches(&file.path) && file.new_path.as_ref().is_none_or(|path| glob.matches(path))
+            }
+            (Self::Args, _) => !event.process.args_truncated || glob.is_open_ended(),
+            _ => true,
+        }
+    }
+}
+
 fn of_container<'a>(
     event: &'a Event,
     what: impl FnOnce(&'a crate::Container) -> Option<&'a str>,
@@ -250,9 +264,15 @@ impl Entry {
             })
             && address.is_none_or(|network| remote.is_some_and(|remote| network.contains(remote.ip())))
             && port.is_none_or(|port| remote.is_some_and(|remote| remote.port() == port))
-            && texts
-                .iter()
-                .all(|(attribute, glob)| attribute.any_of(event, &mut |text| glob.matches(text)))
+            && texts.iter().all(|(attribute, glob)| {
+                attribute.any_of(event, &mut |text| glob.matches(text))
+                    && (!self.excuses() || attribute.is_all_of(event, glob))
+            })
+    }
+
+    /// Whether what it matches is benign: then a doubt counts against it.
+    fn excuses(&self) -> bool {
+        self.action != Some(RuleAction::Deny)
     }
 }
 
@@ -312,6 +332,25 @@ fn check_fields(spec: &EntrySpec, part: Part) -> Result<(), Wrong> {
     if !anything {
         let message = "it would match everything that the engine finds; to have that, set the engine's mode";
         return Err(("engine", message.into()));
+    }
+    // Whoever starts a program chooses these: they tell two uses of a program apart, and make none of them benign.
+    if *action != Some(RuleAction::Deny)
+        && let Some(ProcessSpec {
+            path: None,
+            invoked_as,
+            argv0,
+            applet,
+            script,
+            args,
+            parent_path: _,
+        }) = process
+        && [invoked_as, argv0, applet, script, args]
+            .iter()
+            .any(|name| name.is_some())
+    {
+        let message =
+            "it is missing: names and arguments alone, which anybody may choose, make nothing benign";
+        return Err(("process.path", message.into()));
     }
     match (part, action, engine) {
         (Part::Exclusions, Some(_), _) => Err((
