@@ -218,12 +218,6 @@ fn ordinary_work_is_quiet() {
         write(install("/usr/bin/dpkg").build(), "/usr/bin/new"),
         write(install("/usr/bin/dpkg").build(), "/etc/cron.d/new"),
         install("/usr/sbin/nginx").origin(Some(Origin::Dropped)).build(),
-        write(
-            ExecBuilder::new("/usr/libexec/platform-python3.6")
-                .script("/usr/bin/dnf")
-                .build(),
-            "/etc/passwd",
-        ),
         // An image is built.
         write(
             mk_exec_event("/kaniko/executor", &["/kaniko/executor"]),
@@ -288,4 +282,20 @@ fn ordinary_work_is_quiet() {
 fn ordinary_sockets_do_not_leave_the_kernel_for_it() {
     let (rules, _) = RuleSet::compile(&[builtin()]);
     assert!(!SignatureEngine::new(rules).needs().common_sockets);
+}
+
+/// Nothing says whether the script is the image's own: it is told of, and not killed for.
+#[test]
+fn the_script_of_a_package_manager_is_not_killed_and_not_believed() {
+    let dnf = ExecBuilder::new("/usr/libexec/platform-python3.6").script("/usr/bin/dnf");
+    let write = |event: &Event| {
+        with_call(
+            with_process_of(mk_open_event("/etc/passwd", 1), event),
+            Syscall::openat,
+            3,
+        )
+    };
+    assert_eq!(found(&write(&dnf.build())), ["modify-etc-passwd-by-script"]);
+    let other = ExecBuilder::new("/usr/libexec/platform-python3.6").script("/tmp/dnf");
+    assert_eq!(found(&write(&other.build())), ["modify-etc-passwd"]);
 }

@@ -7,9 +7,13 @@ pub(crate) struct Case {
     pub(crate) harmless: &'static [&'static [&'static str]],
 }
 
-/// Signatures that are provoked in another test: of this program, or, where a cluster's DNS would be needed, in that
-/// of the rules (`runtime-engines/tests/builtin.rs`).
-pub(crate) const ELSEWHERE: &[&str] = &["modify-etc-passwd-at-start", "kubernetes-api-by-hand"];
+/// Signatures that are provoked in another test: of this program, or, where a cluster's DNS or a scripted package
+/// manager would be needed, in that of the rules (`runtime-engines/tests/builtin.rs`).
+pub(crate) const ELSEWHERE: &[&str] = &[
+    "modify-etc-passwd-at-start",
+    "modify-etc-passwd-by-script",
+    "kubernetes-api-by-hand",
+];
 
 const W: &str = "/bin/workload";
 const CALLS: &str = "syscalls";
